@@ -487,6 +487,35 @@ fn only_what_changed_is_copied() {
     check(&store);
 }
 
+/// The common layer is asked for each changed file once, and each volume for what it changed itself.
+#[test]
+fn a_merge_asks_for_what_changed_whatever_the_volume_holds() {
+    const CHANGED: u64 = 100;
+    let asked = [CHANGED, 20 * CHANGED].map(|files| {
+        let store = TestStore::new(LARGE);
+        let (mut main, root) = open(&store, "main");
+        for file in 0..files {
+            write(&mut main, &root, &format!("f{file}"), b"one");
+        }
+        main.sync_all().unwrap();
+        drop(main);
+        fork(&store, "main", "try");
+        let (mut fork, root) = open(&store, "try");
+        for changed in 0..CHANGED {
+            write(&mut fork, &root, &format!("f{}", changed * files / CHANGED), b"two");
+        }
+        fork.sync_all().unwrap();
+        drop(fork);
+        store.reset_calls();
+        assert_eq!(merged(&store, "try", "main").changed, CHANGED);
+        store.calls()
+    });
+    let [few, many] = asked;
+    assert_eq!((few.keys_got, few.entries_scanned), (many.keys_got, many.entries_scanned));
+    // If the volume merged into were asked for what it has not changed, it would be 1,000 and more.
+    assert!(many.keys_got <= 8 * CHANGED + 20, "{many:?}");
+}
+
 #[test]
 fn times_alone_are_no_conflict_and_the_later_one_counts() {
     for (ours, theirs, seconds) in [(5, 9, 9), (9, 5, 9), (0, 5, 5), (5, 0, 5)] {

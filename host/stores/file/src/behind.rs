@@ -6,6 +6,7 @@
 //! is in that segment still. Otherwise there is a newer writer, or none.
 
 use crate::chain::{Read, read_chain};
+use crate::checkpoint::give_up;
 use crate::directory::{Directory, File};
 use crate::lease::{Lease, names};
 use crate::log::{Log, State};
@@ -41,6 +42,7 @@ pub(crate) fn catch_up<D: Directory + Clone>(log: &mut Log<D>) -> Result<(), Sto
         // It answers with what it has; no change of its own is acknowledged any more.
         State::Broken(_) => return Ok(()),
     }
+    give_up(log);
     if read_on(log)? {
         return Ok(());
     }

@@ -64,6 +64,32 @@ pub trait File {
     fn sync(&self) -> Result<(), IoError>;
 }
 
+impl<F: File> File for &F {
+    fn status(&self) -> Result<Status, IoError> {
+        (**self).status()
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
+        (**self).read(offset, length)
+    }
+
+    fn read_into(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), IoError> {
+        (**self).read_into(offset, length, bytes)
+    }
+
+    fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
+        (**self).cut(size_bytes)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
+        (**self).write(offset, bytes)
+    }
+
+    fn sync(&self) -> Result<(), IoError> {
+        (**self).sync()
+    }
+}
+
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

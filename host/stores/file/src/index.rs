@@ -12,6 +12,7 @@ use crate::table::{Cache, Caching, Entry, KeyHash, Merge, Place, Table, TableErr
 use crate::usage::Usage;
 use kvfs_contract::{Key, KeyRef, Mutation, StoreError, key_range};
 use std::collections::BTreeMap;
+use std::collections::btree_map::IntoIter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Index<F> {
     /// The changes that no table has.
     recent: BTreeMap<Key, Place>,
+    /// Changes before those, of which a table is in the making.
+    settled: Option<BTreeMap<Key, Place>>,
+    /// Changes that a table has now, on their way out of memory.
+    spent: Option<IntoIter<Key, Place>>,
     /// The newest first. Like what is recent, they may name segments that do not count any more: then
     /// the key is gone, or there is something newer of it.
     pub(crate) tables: Vec<Kept<F>>,
@@ -51,6 +56,8 @@ impl<F: File> Index<F> {
     pub(crate) fn new(cache: Arc<Cache>) -> Self {
         Self {
             recent: BTreeMap::new(),
+            settled: None,
+            spent: None,
             tables: Vec::new(),
             cache,
             usage: Usage::default(),
@@ -65,9 +72,34 @@ impl<F: File> Index<F> {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of changes that no table has.
+    /// Returns the number of changes that no table has and none in the making will have.
     pub(crate) fn recent_changes(&self) -> usize {
         self.recent.len()
+    }
+
+    /// Sets what is recent apart for a table, and returns how many changes that are. Later ones do not
+    /// touch them.
+    pub(crate) fn settle(&mut self) -> usize {
+        self.unsettle();
+        let settled = std::mem::take(&mut self.recent);
+        self.settled.insert(settled).len()
+    }
+
+    /// Makes what was set apart recent again, because there will be no table of it.
+    pub(crate) fn unsettle(&mut self) {
+        if let Some(mut settled) = self.settled.take() {
+            // Later changes count.
+            settled.append(&mut self.recent);
+            self.recent = settled;
+        }
+    }
+
+    /// Frees so many changes that a table has now: all of them at once take milliseconds.
+    pub(crate) fn free_spent(&mut self, at_most: usize) {
+        let is_over = self.spent.as_mut().is_some_and(|spent| spent.by_ref().take(at_most).count() < at_most);
+        if is_over {
+            self.spent = None;
+        }
     }
 
     /// Notes that a table is damaged, or cannot be read, which comes to the same.
@@ -83,7 +115,8 @@ impl<F: File> Index<F> {
     /// One search in memory; for a key without a recent change, also a look at the filter of each
     /// table until one has the key, and a search in that one.
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Location>, StoreError> {
-        if let Some(place) = self.recent.get(&KeyRef::new(key)) {
+        let settled = || self.settled.as_ref()?.get(&KeyRef::new(key));
+        if let Some(place) = self.recent.get(&KeyRef::new(key)).or_else(settled) {
             return Ok(self.counting(*place));
         }
         let hash = KeyHash::of(key);
@@ -115,7 +148,8 @@ impl<F: File> Index<F> {
         start: &'a [u8],
         end: &'a [u8],
     ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Location), StoreError>> + 'a, StoreError> {
-        let merged = self.merge(start, end, self.tables.len(), Caching::Keep)?;
+        let changes = [Some(&self.recent), self.settled.as_ref()];
+        let merged = self.merge(changes, (start, end), self.tables.len(), Caching::Keep)?;
         Ok(merged.filter_map(|entry| match entry {
             Ok((key, place)) => self.counting(place).map(|location| Ok((key, location))),
             Err(error) => Some(Err(self.seen(error))),
@@ -124,35 +158,53 @@ impl<F: File> Index<F> {
 
     /// Returns everything recent and in the newest tables, removals included.
     pub(crate) fn newest(&self, tables: usize) -> Result<impl Iterator<Item = Entry> + '_, StoreError> {
-        let merged = self.merge(&[], &[], tables, Caching::Pass)?;
-        let all = tables == self.tables.len();
+        let changes = [Some(&self.recent), self.settled.as_ref()];
+        let merged = self.merge(changes, (&[], &[]), tables, Caching::Pass)?;
         Ok(merged.filter_map(move |entry| match entry {
-            Ok((key, place)) => match self.counting(place) {
-                Some(location) => Some(Ok((key, location.place()))),
-                // An older table may have the key.
-                None => (!all).then_some(Ok((key, Place::Gone))),
-            },
+            Ok((key, place)) => self.for_table(place, tables).map(|place| Ok((key, place))),
             error => Some(error),
         }))
     }
 
-    fn merge<'a>(
+    /// Returns what was set apart and what is in the newest tables, from a key on. What a new table has
+    /// of each entry, [`Self::for_table`] says.
+    pub(crate) fn settled_from<'a>(
         &'a self,
         start: &'a [u8],
-        end: &'a [u8],
+        tables: usize,
+    ) -> Result<Merge<'a>, StoreError> {
+        self.merge([self.settled.as_ref(), None], (start, &[]), tables, Caching::Pass)
+    }
+
+    /// Returns what a table in the place of so many of the newest has of an entry; `None` if nothing.
+    pub(crate) fn for_table(&self, place: Place, tables: usize) -> Option<Place> {
+        match self.counting(place) {
+            Some(location) => Some(location.place()),
+            // An older table may have the key.
+            None => (tables < self.tables.len()).then_some(Place::Gone),
+        }
+    }
+
+    fn merge<'a>(
+        &'a self,
+        changes: [Option<&'a BTreeMap<Key, Place>>; 2],
+        (start, end): (&'a [u8], &'a [u8]),
         tables: usize,
         caching: Caching,
     ) -> Result<Merge<'a>, StoreError> {
-        let recent = key_range(start, end).map(|(start, end)| {
-            self.recent.range::<KeyRef<'_>, _>((start.map(KeyRef::new), end.map(KeyRef::new)))
+        let changes = changes.into_iter().flatten().map(|changes| {
+            let range = key_range(start, end).map(|(start, end)| {
+                changes.range::<KeyRef<'_>, _>((start.map(KeyRef::new), end.map(KeyRef::new)))
+            });
+            let range = range.into_iter().flatten().map(|(key, place)| Ok((key.to_vec(), *place)));
+            let range: Box<dyn Iterator<Item = Entry> + 'a> = Box::new(range);
+            range
         });
-        let recent = recent.into_iter().flatten().map(|(key, place)| Ok((key.to_vec(), *place)));
-        let recent: Box<dyn Iterator<Item = Entry> + 'a> = Box::new(recent);
         let tables = self.tables.iter().take(tables).map(|kept| {
             let range: Box<dyn Iterator<Item = Entry> + 'a> = Box::new(kept.table.range(start, end, caching));
             range
         });
-        Merge::new([recent].into_iter().chain(tables)).map_err(|error| self.seen(error))
+        Merge::new(changes.chain(tables)).map_err(|error| self.seen(error))
     }
 
     /// Takes in the changes of a record.
@@ -190,7 +242,7 @@ impl<F: File> Index<F> {
             None => {
                 self.usage.add_removal(epoch, cost(key.len(), 0));
                 // Without tables nothing must be hidden.
-                match self.tables.is_empty() {
+                match self.is_all_recent() {
                     true => self.recent.remove(&KeyRef::new(key)),
                     false => self.recent.insert(Key::new(key), Place::Gone),
                 }
@@ -200,12 +252,17 @@ impl<F: File> Index<F> {
         // everything is recent.
         let before = match replaced {
             Some(place) => Location::of(place),
-            None if self.tables.is_empty() => None,
+            None if self.is_all_recent() => None,
             None => before,
         };
         if let Some(before) = before {
             self.usage.take(before.epoch, cost(key.len(), before.length));
         }
+    }
+
+    /// Returns whether there is nothing below what is recent.
+    fn is_all_recent(&self) -> bool {
+        self.tables.is_empty() && self.settled.is_none()
     }
 
     /// Takes in a record of copies of what counted in the segment `from`. It lies at an offset of the
@@ -242,9 +299,11 @@ impl<F: File> Index<F> {
         Ok(())
     }
 
-    /// Puts a table in the place of everything recent and of the newest tables, which it returns.
+    /// Puts a table in the place of what was set apart, if anything was, else of everything recent, and
+    /// of the newest tables, which it returns.
     pub(crate) fn adopt(&mut self, table: Table<F>, replaces: usize) -> Vec<Kept<F>> {
-        self.recent.clear();
+        let spent = self.settled.take().unwrap_or_else(|| std::mem::take(&mut self.recent));
+        self.spent = Some(spent.into_iter());
         let kept = Kept { table, is_durable: false };
         self.tables.splice(..replaces.min(self.tables.len()), [kept]).collect()
     }

@@ -38,6 +38,8 @@ mod known;
 
 mod chain;
 
+mod making;
+
 mod log;
 
 mod roll;
@@ -45,6 +47,7 @@ mod roll;
 mod checkpoint;
 mod copy;
 
+mod gradual;
 mod step;
 
 mod collect;

@@ -7,6 +7,7 @@ use crate::known::Known;
 use crate::lease::{Lease, remove};
 use crate::list::{List, ListedSegment, ListedTable, MAX_COLLECTED, Part};
 use crate::location::Location;
+use crate::making::Making;
 use crate::mark::{Mark, Marker};
 use crate::moving::Moving;
 use crate::names::{Name, segment_name};
@@ -66,6 +67,8 @@ pub(crate) struct Log<D: Directory> {
     pub(crate) in_turns: bool,
     /// The collection under way.
     pub(crate) moving: Option<Moving>,
+    /// The table in the making.
+    pub(crate) making: Option<Making<D::File>>,
     /// Segments of which everything that counts is in newer ones. The next segment does not list
     /// them.
     pub(crate) emptied: Vec<u64>,

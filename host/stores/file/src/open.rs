@@ -197,6 +197,7 @@ fn attempt_with<D: Directory + Clone>(
         stays: Vec::new(),
         in_turns: false,
         moving: None,
+        making: None,
         emptied: Vec::new(),
         reserve_bytes: options.reserve_bytes,
         reserve_is_kept: false,

@@ -13,7 +13,7 @@ pub struct Options {
     /// A segment ends at this size however much is live; 1 GiB unless told.
     pub max_segment_bytes: u64,
     /// Most changes of the index in memory, at 50 to 150 bytes each; 100,000 unless told. More make
-    /// a checkpoint.
+    /// a checkpoint, which goes on while up to half as many more come.
     pub max_recent_changes: usize,
     /// Most bytes of segments that an opening reads for the index, about; 32 MiB unless told. More
     /// make a checkpoint.

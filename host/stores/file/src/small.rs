@@ -1,6 +1,7 @@
 //! Small values in memory, so that the file system's records of files and names are read once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::IntoIter;
 use std::hash::{BuildHasher, Hasher};
 use xxhash_rust::xxh64::xxh64;
 
@@ -13,17 +14,26 @@ const MAX_BYTES: usize = 32 << 20;
 /// What an entry takes beside its key and value.
 const OVERHEAD_BYTES: usize = 96;
 
+/// Forgotten values that go for each new one. More than one, or they would still be there when the
+/// next ones are forgotten.
+const FREED_PER_VALUE: usize = 8;
+
+/// What is left of forgotten values.
+type Spent = IntoIter<Box<[u8]>, Box<[u8]>>;
+
 /// Small values by key.
 #[derive(Debug, Default)]
 pub(crate) struct Small {
     values: HashMap<Box<[u8]>, Box<[u8]>, Seeded>,
     bytes: usize,
+    /// Values that were forgotten, on their way out of memory.
+    spent: Option<Spent>,
 }
 
 impl Small {
     /// Makes an empty map whose hashes have a seed that no guest knows.
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { values: HashMap::with_hasher(Seeded(seed)), bytes: 0 }
+        Self { values: HashMap::with_hasher(Seeded(seed)), bytes: 0, spent: None }
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
@@ -42,6 +52,7 @@ impl Small {
             old.copy_from_slice(value);
             return;
         }
+        self.free_spent();
         let bytes = OVERHEAD_BYTES + key.len() + value.len();
         if self.bytes + bytes > MAX_BYTES {
             self.clear();
@@ -52,10 +63,20 @@ impl Small {
         }
     }
 
-    /// Forgets all of them, which come back when they are used.
+    /// Forgets all of them, which come back when they are used. Their memory is given back little by
+    /// little: all of it at once takes milliseconds.
     pub(crate) fn clear(&mut self) {
-        self.values.clear();
+        // As many will come again, and a map that grows moves all of them at once.
+        let empty = HashMap::with_capacity_and_hasher(self.values.len(), *self.values.hasher());
+        self.spent = Some(std::mem::replace(&mut self.values, empty).into_iter());
         self.bytes = 0;
+    }
+
+    fn free_spent(&mut self) {
+        let freed = |spent: &mut Spent| spent.by_ref().take(FREED_PER_VALUE).count();
+        if self.spent.as_mut().is_some_and(|spent| freed(spent) < FREED_PER_VALUE) {
+            self.spent = None;
+        }
     }
 
     pub(crate) fn forget(&mut self, key: &[u8]) {

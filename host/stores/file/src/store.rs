@@ -4,6 +4,7 @@ use crate::behind;
 use crate::checkpoint;
 use crate::collect;
 use crate::directory::Directory;
+use crate::gradual;
 use crate::log::{Log, State};
 use crate::open;
 use crate::options::Options;
@@ -61,7 +62,7 @@ impl<D: Directory + Clone> FileStore<D> {
     pub fn open_with(directory: D, options: Options) -> Result<Self, StoreError> {
         let mut log = open::take(&directory, options, None)?.log;
         roll::keep_reserve(&mut log);
-        checkpoint::if_due(&mut log);
+        gradual::at_opening(&mut log);
         collect::at_opening(&mut log);
         Ok(Self(log))
     }
@@ -164,8 +165,9 @@ impl<D: Directory + Clone> FileStore<D> {
     /// # Cost
     ///
     /// One write and two looks at the lease; if durable, also a sync of each file that is not yet
-    /// durable, and a write of 64 bytes that nobody waits for. Looks up each key. A call may end
-    /// with a checkpoint, or with a copy of up to a segment to free the space of others.
+    /// durable, and a write of 64 bytes that nobody waits for. Looks up each key. A call may end with
+    /// a step of a checkpoint, in proportion to what was changed, or with copies of values to free the
+    /// space of others: 128 KiB, or four times what the call wrote.
     pub fn change(
         &mut self,
         guards: &[Guard<&[u8]>],
@@ -187,7 +189,7 @@ impl<D: Directory + Clone> FileStore<D> {
         if !self.0.is_writable() {
             return Ok(());
         }
-        checkpoint::if_due(&mut self.0);
+        gradual::if_due(&mut self.0);
         roll::if_due(&mut self.0);
         let written_bytes = self.0.appended_bytes.saturating_sub(appended_before);
         collect::if_due(&mut self.0, written_bytes);
@@ -260,6 +262,7 @@ impl<D: Directory + Clone> FileStore<D> {
     /// As [`FileStore::change`].
     pub fn end(&mut self) -> Result<(), StoreError> {
         if self.0.is_writable() && !self.0.index.is_damaged() {
+            gradual::finish(&mut self.0);
             collect::at_end(&mut self.0);
         }
         let replays_much = self.0.replay_bytes > MAX_REPLAY_AT_END_BYTES && self.0.index.recent_changes() > 0;

@@ -1,6 +1,7 @@
 //! Takes the store back from another opener: the lease is a token, and whoever has something to
 //! write takes it.
 
+use crate::checkpoint::give_up;
 use crate::directory::Directory;
 use crate::log::{Doubtful, Log, State};
 use crate::open::{Taken, take};
@@ -32,6 +33,7 @@ pub(crate) enum Fate {
 /// Up to that of an opening, and a sync if the record does not count.
 pub(crate) fn take_back<D: Directory + Clone>(log: &mut Log<D>) -> Result<Option<Fate>, StoreError> {
     let State::Fenced(doubtful) = log.state else { return Ok(None) };
+    give_up(log);
     let Taken { log: taken, tail } = take(&log.directory, log.options, log.known().as_ref())?;
     let left = std::mem::replace(log, taken);
     log.rebuilt += left.rebuilt;

@@ -294,11 +294,7 @@ impl Entries {
             }
         }
         let shared: Vec<(InodeNo, String)> = shared.into_iter().collect();
-        let base = read_names(store, &mut sides.base, &shared)?;
-        let from = read_names(store, &mut sides.from, &shared)?;
-        let into = read_names(store, &mut sides.into, &shared)?;
-        let three = base.into_iter().zip(from).zip(into);
-        let three = three.map(|((base, from), into)| Three { base, from, into });
+        let three = sides.read_three(store, &shared, read_names, |of, name| of.names.contains(name))?;
         let mut entries = Self {
             shared: shared.into_iter().zip(three).collect(),
             from: BTreeMap::new(),
@@ -350,28 +346,24 @@ impl Inodes {
         };
         let (of_from, of_into) = (own(&of_from), own(&of_into));
         let shared: Vec<InodeNo> = shared.into_iter().collect();
-        let base = named(read_inodes(store, &mut sides.base, &shared)?);
-        let from = named(read_inodes(store, &mut sides.from, &shared)?);
-        let into = named(read_inodes(store, &mut sides.into, &shared)?);
-        let three = base.into_iter().zip(from).zip(into);
-        let three = three.map(|((base, from), into)| Three { base, from, into });
+        let three = sides.read_three(store, &shared, read_inodes, |of, ino| of.inodes.contains(ino))?;
+        let three = three.into_iter().map(|Three { base, from, into }| Three {
+            base: named(base),
+            from: named(from),
+            into: named(into),
+        });
         let shared = shared.into_iter().zip(three).collect();
         let mut own = |view, of: Vec<InodeNo>| -> Result<BTreeMap<InodeNo, Inode>> {
-            let found = named(read_inodes(store, view, &of)?);
+            let found = read_inodes(store, view, &of)?.into_iter().map(named);
             Ok(of.into_iter().zip(found).filter_map(|(ino, read)| Some((ino, read?.0))).collect())
         };
         Ok(Self { shared, from: own(&mut sides.from, of_from)?, into: own(&mut sides.into, of_into)? })
     }
 }
 
-/// Leaves out inodes that are only open, without a name.
-fn named(mut found: Vec<Read<Inode>>) -> Vec<Read<Inode>> {
-    for read in &mut found {
-        if read.as_ref().is_some_and(|(inode, _)| inode.nlink == 0) {
-            *read = None;
-        }
-    }
-    found
+/// Leaves out an inode that is only open, without a name.
+fn named(found: Read<Inode>) -> Read<Inode> {
+    found.filter(|(inode, _)| inode.nlink > 0)
 }
 
 /// Finds what both volumes have made in the same way: directories of the same name, files and links of

@@ -23,6 +23,9 @@ pub(super) struct Three<T> {
 /// A record, and whether it is the image's.
 pub(super) type Read<T> = Option<(T, bool)>;
 
+/// Reads records of keys in one state.
+type Reader<K, T> = fn(&mut dyn KvStore, &mut View, &[K]) -> Result<Vec<Read<T>>>;
+
 /// The three states.
 pub(super) struct Sides {
     pub(super) base: View,
@@ -117,6 +120,33 @@ impl Sides {
         let in_from = Mentioned::of(store, &mut from, upper_from)?;
         let in_into = Mentioned::of(store, &mut into, upper_into)?;
         Ok(Self { base, from, into, same_below, in_from, in_into })
+    }
+
+    /// Reads records of keys in all states by `read`. A volume is asked only for those that its own layers
+    /// mention: the others are as in the common layers.
+    pub(super) fn read_three<K: Clone, T: Clone>(
+        &mut self,
+        store: &mut dyn KvStore,
+        keys: &[K],
+        read: Reader<K, T>,
+        is_mentioned: fn(&Mentioned, &K) -> bool,
+    ) -> Result<Vec<Three<Read<T>>>> {
+        let base = read(store, &mut self.base, keys)?;
+        let mut of_volume = |view: &mut View, mentioned: &Mentioned| -> Result<Vec<Read<T>>> {
+            let changed = keys.iter().enumerate().filter(|(_, key)| is_mentioned(mentioned, key));
+            let (places, asked): (Vec<usize>, Vec<K>) = changed.map(|(at, key)| (at, key.clone())).unzip();
+            let mut records = base.clone();
+            for (at, found) in places.into_iter().zip(read(store, view, &asked)?) {
+                if let Some(record) = records.get_mut(at) {
+                    *record = found;
+                }
+            }
+            Ok(records)
+        };
+        let from = of_volume(&mut self.from, &self.in_from)?;
+        let into = of_volume(&mut self.into, &self.in_into)?;
+        let three = base.into_iter().zip(from).zip(into);
+        Ok(three.map(|((base, from), into)| Three { base, from, into }).collect())
     }
 
     pub(super) fn is_shared(&self, ino: InodeNo) -> bool {

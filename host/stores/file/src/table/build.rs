@@ -2,7 +2,7 @@
 
 use super::block::{BlockBuilder, MAX_KEY_BYTES, shared_bytes};
 use super::error::TableError;
-use super::filter::{FilterBuilder, PAGE_BYTES, page_hash};
+use super::filter::{FilterBuilder, page_hash};
 use super::footer::Footer;
 use super::place::{Child, Place};
 use super::seed::seed;
@@ -10,15 +10,15 @@ use crate::directory::File;
 use xxhash_rust::xxh64::xxh64;
 
 /// Bytes written at once.
-const WRITE_BYTES: usize = 256 << 10;
+const WRITE_BYTES: usize = 64 << 10;
 
-/// A table in the making. It holds one block of each level, up to 256 KiB that are not written, and
+/// A table in the making. It holds one block of each level, up to 64 KiB that are not written, and
 /// its filter.
 ///
 /// Nothing is synced. A file that is not finished is no table.
 #[derive(Debug)]
-pub(crate) struct TableBuilder<'a, F> {
-    file: &'a F,
+pub(crate) struct TableBuilder<F> {
+    file: F,
     number: u64,
     written: u64,
     pending: Vec<u8>,
@@ -31,6 +31,16 @@ pub(crate) struct TableBuilder<'a, F> {
     entries: u64,
     tombstones: u64,
     filter: Option<FilterBuilder>,
+    /// What is behind the entries, once all of them are there.
+    ending: Option<Ending>,
+}
+
+/// The end of a table in the making.
+#[derive(Debug)]
+struct Ending {
+    root: Child,
+    /// How many pages of the filter are there.
+    pages: u32,
 }
 
 /// A table that was written.
@@ -44,10 +54,10 @@ pub(crate) struct Built {
     pub(crate) tombstones: u64,
 }
 
-impl<'a, F: File> TableBuilder<'a, F> {
+impl<F: File> TableBuilder<F> {
     /// Begins a table in an empty file, with a filter for up to so many keys unless they are too
     /// many.
-    pub(crate) fn new(file: &'a F, number: u64, max_filtered_keys: u64) -> Self {
+    pub(crate) fn new(file: F, number: u64, max_filtered_keys: u64) -> Self {
         Self {
             file,
             number,
@@ -59,6 +69,7 @@ impl<'a, F: File> TableBuilder<'a, F> {
             entries: 0,
             tombstones: 0,
             filter: FilterBuilder::new(max_filtered_keys),
+            ending: None,
         }
     }
 
@@ -97,8 +108,54 @@ impl<'a, F: File> TableBuilder<'a, F> {
         Ok(())
     }
 
-    /// Writes the rest. The file is a table then.
-    pub(crate) fn finish(mut self) -> Result<Built, TableError> {
+    /// Goes on to write what is behind the entries, up to so many pages of the filter. Once it returns
+    /// the table, the file is one. No entry may be added after the first call.
+    pub(crate) fn end_some(&mut self, max_pages: u32) -> Result<Option<Built>, TableError> {
+        let Ending { root, pages: begin } = match self.ending.take() {
+            Some(ending) => ending,
+            None => self.close_all()?,
+        };
+        let pages = self.pages();
+        let until = pages.min(begin.saturating_add(max_pages));
+        for number in begin..until {
+            let end = self.end();
+            let Some(page) = self.filter.as_ref().and_then(|filter| filter.page(number)) else { break };
+            self.pending.extend_from_slice(page);
+            self.pending.extend_from_slice(&page_hash(page, self.number, end, root.hash).to_le_bytes());
+            if self.pending.len() >= WRITE_BYTES {
+                self.flush()?;
+            }
+        }
+        if until < pages {
+            self.ending = Some(Ending { root, pages: until });
+            return Ok(None);
+        }
+        let footer = Footer {
+            levels: self.levels.len() as u32,
+            entries: self.entries,
+            tombstones: self.tombstones,
+            root,
+            filter_pages: pages,
+        };
+        let (bytes, digest) = footer.to_bytes(self.number, self.end());
+        self.pending.extend_from_slice(&bytes);
+        self.flush()?;
+        let Footer { entries, tombstones, .. } = footer;
+        Ok(Some(Built { size_bytes: self.written, digest, entries, tombstones }))
+    }
+
+    /// Returns the pages of its filter.
+    pub(crate) fn pages(&self) -> u32 {
+        self.filter.as_ref().map_or(0, FilterBuilder::pages)
+    }
+
+    /// Returns the file.
+    pub(crate) fn into_file(self) -> F {
+        self.file
+    }
+
+    /// Closes the blocks of all levels.
+    fn close_all(&mut self) -> Result<Ending, TableError> {
         let mut level = 0;
         // The last level has the root: no block of it was closed.
         while level + 1 < self.levels.len() {
@@ -109,28 +166,11 @@ impl<'a, F: File> TableBuilder<'a, F> {
         }
         let (_, block) = self.levels[level].finish(level as u32);
         let root = self.write_block(&block)?;
-        // Whoever has the root has the keys of a table without other blocks.
-        let filter = self.filter.take().filter(|_| self.levels.len() > 1);
-        let footer = Footer {
-            levels: self.levels.len() as u32,
-            entries: self.entries,
-            tombstones: self.tombstones,
-            root,
-            filter_pages: filter.as_ref().map_or(0, FilterBuilder::pages),
-        };
-        for page in filter.map_or(Vec::new(), FilterBuilder::into_pages).chunks(PAGE_BYTES) {
-            let hash = page_hash(page, self.number, self.end(), root.hash);
-            self.pending.extend_from_slice(page);
-            self.pending.extend_from_slice(&hash.to_le_bytes());
-            if self.pending.len() >= WRITE_BYTES {
-                self.flush()?;
-            }
+        if self.levels.len() == 1 {
+            // Whoever has the root has the keys of a table without other blocks.
+            self.filter = None;
         }
-        let (bytes, digest) = footer.to_bytes(self.number, self.end());
-        self.pending.extend_from_slice(&bytes);
-        self.flush()?;
-        let Footer { entries, tombstones, .. } = footer;
-        Ok(Built { size_bytes: self.written, digest, entries, tombstones })
+        Ok(Ending { root, pages: 0 })
     }
 
     /// Closes the block of a level, and those above that it fills.
@@ -191,5 +231,9 @@ pub(crate) fn build<F: File>(
         let (key, place) = entry?;
         builder.push(&key, place)?;
     }
-    builder.finish()
+    loop {
+        if let Some(built) = builder.end_some(u32::MAX)? {
+            return Ok(built);
+        }
+    }
 }

@@ -95,9 +95,9 @@ impl FilterBuilder {
         self.pages
     }
 
-    /// Returns the pages.
-    pub(crate) fn into_pages(self) -> Vec<u8> {
-        self.bytes
+    /// Returns a page.
+    pub(crate) fn page(&self, number: u32) -> Option<&[u8]> {
+        self.bytes.chunks(PAGE_BYTES).nth(number as usize)
     }
 }
 

@@ -30,9 +30,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-pub(crate) use build::Built;
-pub(crate) use build::build;
+pub(crate) use build::{Built, TableBuilder, build};
 pub(crate) use cache::Cache;
 pub(crate) use error::TableError;
 pub(crate) use filter::KeyHash;

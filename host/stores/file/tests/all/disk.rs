@@ -78,6 +78,8 @@ pub(crate) struct Disk {
     pub(crate) capacity_bytes: Option<usize>,
     /// Bytes that were read so far.
     pub(crate) read_bytes: u64,
+    /// Bytes that were to be written so far.
+    pub(crate) written_bytes: u64,
     /// The state of the source of random bytes.
     random: u128,
     /// Names of directories.
@@ -426,6 +428,7 @@ impl File for SimFile {
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.directory.0.call(|disk| {
+            disk.written_bytes += bytes.len() as u64;
             if let Some(("write half", error)) = disk.fail {
                 let half = bytes[..bytes.len() / 2].to_vec();
                 Arc::make_mut(&mut disk.inodes[self.inode])

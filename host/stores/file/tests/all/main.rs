@@ -14,6 +14,7 @@ mod race;
 mod refused;
 mod rolling;
 mod salvage;
+mod stalls;
 mod steered;
 mod storm;
 mod tables;

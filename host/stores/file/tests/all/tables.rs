@@ -13,8 +13,10 @@ const OPTIONS: Options = Options {
     ..Options::DEFAULT
 };
 
+/// The tables that are whole: one in the making has nothing yet.
 fn tables(disk: &Disk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| name.ends_with(".table")).collect()
+    let is_table = |name: &String| name.ends_with(".table") && !disk.content(name).is_empty();
+    disk.names().into_iter().filter(is_table).collect()
 }
 
 fn step(store: &mut FileStore<SimDirectory>, state: &mut State, random: &mut Random, number: u32) {
