@@ -194,6 +194,6 @@ pub use kvfs_audit::RunId as AuditRun;
 #[cfg(feature = "files")]
 pub use kvfs_files::{
     Compression, Entry as FileEntry, Files, FilesError, Loss, Lost as LostEntries, Progress, Report,
-    SharedFiles, Step, Walk,
+    SharedFiles, Step, Walk, host_name, volume_name,
 };
 pub use kvfs_size::BadSize;

@@ -35,6 +35,15 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
         self.info(&options.volume).and_then(|_| self.open(options)).map_err(unopened).and_then(Files::new)
     }
 
+    /// As [`Volumes::files`], for a volume that lies on an image.
+    ///
+    /// # Errors
+    /// As those of [`Volumes::files`] and of [`Volumes::open_overlay`].
+    pub fn files_on(&self, options: Options, image: Image) -> Result<Files, FilesError> {
+        let there = self.info(&options.volume);
+        there.and_then(|_| self.open_overlay(options, image)).map_err(unopened).and_then(Files::new)
+    }
+
     /// Opens the files of a volume for reading only, on the image below it if it has one. Whoever has it
     /// open goes on, and no byte of the store changes: [`Volume::open_read_only`].
     ///

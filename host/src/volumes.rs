@@ -163,6 +163,18 @@ impl<S: SyncStore + Clone + 'static> Volumes<S> {
         opened.map_err(|error| VolumesError::of("open", &name, error))
     }
 
+    /// As [`Volumes::open`], for a volume that lies on an image. A new one holds what the image holds:
+    /// [`Volume::open_overlay`].
+    ///
+    /// # Errors
+    /// As those of [`Volumes::open`]; [`VolumesError::Failed`] with [`Error::OtherImage`] for a volume that
+    /// was made on another image, or on none.
+    pub fn open_overlay(&self, options: Options, image: Image) -> Result<Volume, VolumesError> {
+        let name = options.volume.clone();
+        let opened = Volume::open_overlay(Box::new(self.engine()), Box::new(SystemClock), image, options);
+        opened.map_err(|error| VolumesError::of("open", &name, error))
+    }
+
     /// Makes the volume `to` with what `from` holds now: [`kvfs::volumes::fork`].
     ///
     /// # Durability

@@ -44,6 +44,10 @@ mod volume_args;
 #[cfg(feature = "runtime")]
 mod volume_error;
 
+// What is below a volume.
+#[cfg(feature = "runtime")]
+mod image;
+
 // The commands.
 #[cfg(feature = "runtime")]
 mod audit;

@@ -37,8 +37,9 @@
 
 #![warn(missing_docs)]
 
-// Errors, and what is told of long work.
+// Errors, what is told of long work, and names of the host.
 mod error;
+mod host_names;
 mod report;
 
 // A volume by paths.
@@ -55,5 +56,6 @@ mod shared;
 pub use error::FilesError;
 pub use export::Compression;
 pub use files::{Entry, Files, Step, Walk};
-pub use report::{Loss, Lost, MAX_NAMED, Progress, Report};
+pub use host_names::{MARK, host_name, volume_name};
+pub use report::{Loss, Lost, MAX_NAMED, MAX_NAMED_ESCAPED, Progress, Report};
 pub use shared::SharedFiles;

@@ -5,6 +5,9 @@ use std::ops::ControlFlow;
 /// Names that are kept of each kind of loss. The rest is counted.
 pub const MAX_NAMED: usize = 10;
 
+/// Names that are kept of entries with other names than they had: those who look for them need them.
+pub const MAX_NAMED_ESCAPED: usize = 1000;
+
 /// What one side cannot hold of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -15,10 +18,9 @@ pub enum Loss {
     Pipes,
     /// Sockets: left out.
     Sockets,
-    /// Names that are not UTF-8, which WASI cannot express, or longer than a volume takes: left out,
-    /// directories with all that is in them.
+    /// Names that are longer than a volume takes: left out, directories with all that is in them.
     Names,
-    /// Symbolic links with such a target: left out.
+    /// Symbolic links whose targets are longer than a volume takes, or empty: left out.
     Targets,
     /// Hard links to something that was left out: left out.
     Links,
@@ -28,10 +30,18 @@ pub enum Loss {
     Owners,
     /// Modes other than `rw-r--r--` of files and `rwxr-xr-x` of directories. The file itself is held.
     Modes,
+    /// Names that are not UTF-8, which WASI cannot express, or would be taken for such a one. The entry is
+    /// held, under the name that [`volume_name`](crate::volume_name) gives.
+    Escaped,
+    /// Symbolic links whose targets have such names. The link is held, with the names in its place.
+    EscapedTargets,
+    /// The other way round, names that a file system of the host takes only as UTF-8. The entry is there,
+    /// under the name that it has in the volume.
+    KeptEscaped,
 }
 
 impl Loss {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Devices,
         Self::Pipes,
         Self::Sockets,
@@ -41,6 +51,9 @@ impl Loss {
         Self::Attributes,
         Self::Owners,
         Self::Modes,
+        Self::Escaped,
+        Self::EscapedTargets,
+        Self::KeptEscaped,
     ];
 
     /// Returns whether whole entries are left out, and not a property of them.
@@ -48,18 +61,26 @@ impl Loss {
         self < Self::Attributes
     }
 
-    /// Returns words for it, such as `names that are not UTF-8 or too long`.
+    /// Returns whether entries are held under other names than they had.
+    pub fn is_of_names(self) -> bool {
+        self >= Self::Escaped
+    }
+
+    /// Returns words for it, such as `names that are too long`.
     pub fn words(self) -> &'static str {
         match self {
             Self::Devices => "devices",
             Self::Pipes => "pipes",
             Self::Sockets => "sockets",
-            Self::Names => "names that are not UTF-8 or too long",
-            Self::Targets => "symbolic links whose targets are not UTF-8 or too long",
+            Self::Names => "names that are too long",
+            Self::Targets => "symbolic links whose targets are too long or empty",
             Self::Links => "hard links to what was left out",
             Self::Attributes => "entries with extended attributes",
             Self::Owners => "entries of other owners",
             Self::Modes => "entries with modes of their own",
+            Self::Escaped => "names that are not UTF-8",
+            Self::EscapedTargets => "targets of symbolic links that are not UTF-8",
+            Self::KeptEscaped => "names that this file system does not take",
         }
     }
 }
@@ -70,7 +91,8 @@ impl Loss {
 pub struct Lost {
     /// How often.
     pub count: u64,
-    /// The first paths, at most [`MAX_NAMED`], with bytes escaped that are not UTF-8.
+    /// The first paths, at most [`MAX_NAMED`], with bytes escaped that are not UTF-8. Of names that are held
+    /// as others, at most [`MAX_NAMED_ESCAPED`], each with the other behind ` -> `.
     pub named: Vec<String>,
 }
 
@@ -113,7 +135,8 @@ impl Report {
         let place = Loss::ALL.iter().position(|each| *each == loss);
         if let Some(lost) = place.and_then(|place| self.lost.get_mut(place)) {
             lost.count += 1;
-            if lost.named.len() < MAX_NAMED {
+            let most = if loss.is_of_names() { MAX_NAMED_ESCAPED } else { MAX_NAMED };
+            if lost.named.len() < most {
                 lost.named.push(path());
             }
         }
@@ -130,6 +153,12 @@ impl Report {
 /// Is told what is done: after each entry, and now and then inside of a large file. It may end the
 /// work, which is then [`FilesError::Stopped`](crate::FilesError::Stopped).
 pub type Progress<'p> = dyn FnMut(&Report) -> ControlFlow<()> + 'p;
+
+/// Writes a path of the host, with the bytes escaped that are not UTF-8.
+pub(crate) fn shown(path: &[u8]) -> String {
+    let chunks = path.utf8_chunks();
+    chunks.map(|chunk| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii())).collect()
+}
 
 pub(crate) fn tell(progress: &mut Progress<'_>, report: &Report) -> Result<(), crate::FilesError> {
     match progress(report) {

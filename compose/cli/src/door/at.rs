@@ -1,5 +1,6 @@
 //! The store and the volume whose files are named.
 
+use crate::image::{Below, ImageArgs};
 use crate::interrupt;
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
@@ -21,6 +22,8 @@ pub(super) struct At {
     /// The volume of the store.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     pub(super) volume: String,
+    #[command(flatten)]
+    image: ImageArgs,
 }
 
 /// The use of volumes that are copied or moved from.
@@ -52,19 +55,23 @@ impl At {
         interrupt::end_in_order()?;
         let volumes = Volumes::new(self.key.open_read_only(&self.store)?);
         self.check(&volumes, &self.volume)?;
-        volumes.look(&self.volume, None).map_err(|error| self.explain(error))
+        let image = self.image.read()?.of(&self.store, &volumes, &self.volume)?;
+        volumes.look(&self.volume, image).map_err(|error| self.explain(error))
     }
 
     /// Opens the volume for writing, works on it, and makes everything durable. What was done before an
     /// error stays. With `create`, makes the volume if there is none.
     pub(super) fn change<T>(&self, create: bool, work: impl FnOnce(&mut Files) -> Result<T>) -> Result<T> {
         interrupt::end_in_order()?;
+        let mut below = self.image.read()?;
         if !create {
             // What cannot be done is seen before anybody who has the store open is disturbed.
-            self.check(&Volumes::new(self.key.open_read_only(&self.store)?), &self.volume)?;
+            let looked = Volumes::new(self.key.open_read_only(&self.store)?);
+            self.check(&looked, &self.volume)?;
+            below.of(&self.store, &looked, &self.volume)?;
         }
         let store = self.key.open(&self.store)?;
-        let done = self.change_in(&Volumes::new(store.clone()), create, work);
+        let done = self.change_in(&Volumes::new(store.clone()), &mut below, create, work);
         let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
         done.and_then(|done| closed.map(|()| done))
     }
@@ -79,30 +86,48 @@ impl At {
     ) -> Result<T> {
         interrupt::end_in_order()?;
         let looked = Volumes::new(self.key.open_read_only(&self.store)?);
-        sources.iter().chain([&target]).try_for_each(|volume| self.check(&looked, volume))?;
+        let mut below = self.image.read()?;
+        for volume in sources.iter().chain([&target]) {
+            self.check(&looked, volume)?;
+            below.of(&self.store, &looked, volume)?;
+        }
         drop(looked);
         let store = self.key.open(&self.store)?;
-        let done = self.change_open(&Volumes::new(store.clone()), target, sources, access, work);
+        let volumes = Volumes::new(store.clone());
+        let opened = self.open_all(&volumes, &mut below, target, sources, access);
+        let done = opened.and_then(|open| self.change_open(open, access, work));
         let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
         done.and_then(|done| closed.map(|()| done))
     }
 
-    fn change_open<T>(
+    fn open_all(
         &self,
         volumes: &Volumes<AnyStore>,
+        below: &mut Below,
         target: &str,
         sources: &BTreeSet<&str>,
         access: Sources,
-        work: impl FnOnce(&mut Open) -> Result<T>,
-    ) -> Result<T> {
-        let mut open = Open { target: self.files(volumes, target)?, sources: BTreeMap::new() };
+    ) -> Result<Open> {
+        let mut open = Open { target: self.files(volumes, below, target)?, sources: BTreeMap::new() };
         for volume in sources.iter().filter(|volume| **volume != target) {
             let files = match access {
-                Sources::Read => volumes.look(volume, None).map_err(|error| self.explain(error))?,
-                Sources::Change => self.files(volumes, volume)?,
+                Sources::Read => {
+                    let image = below.of(&self.store, volumes, volume)?;
+                    volumes.look(volume, image).map_err(|error| self.explain(error))?
+                }
+                Sources::Change => self.files(volumes, below, volume)?,
             };
             open.sources.insert((*volume).to_owned(), files);
         }
+        Ok(open)
+    }
+
+    fn change_open<T>(
+        &self,
+        mut open: Open,
+        access: Sources,
+        work: impl FnOnce(&mut Open) -> Result<T>,
+    ) -> Result<T> {
         let done = work(&mut open);
         let mut stored = open.target.close();
         if access == Sources::Change {
@@ -117,23 +142,35 @@ impl At {
     fn change_in<T>(
         &self,
         volumes: &Volumes<AnyStore>,
+        below: &mut Below,
         create: bool,
         work: impl FnOnce(&mut Files) -> Result<T>,
     ) -> Result<T> {
         if create && matches!(volumes.info(&self.volume), Err(VolumesError::Missing { .. })) {
-            volumes.create(&self.volume).map_err(|error| explain(&self.store, volumes, error))?;
+            let made = match below.of(&self.store, volumes, &self.volume)? {
+                Some(image) => volumes.open_overlay(self.options(&self.volume), image).map(drop),
+                None => volumes.create(&self.volume),
+            };
+            made.map_err(|error| explain(&self.store, volumes, error))?;
         }
         self.check(volumes, &self.volume)?;
-        let mut files = self.files(volumes, &self.volume)?;
+        let mut files = self.files(volumes, below, &self.volume)?;
         let done = work(&mut files);
         let stored = files.close().map_err(|error| self.explain(error));
         done.and_then(|done| stored.map(|()| done))
     }
 
     /// Opens a volume for writing. Changes gather: its end makes them durable together.
-    fn files(&self, volumes: &Volumes<AnyStore>, volume: &str) -> Result<Files> {
-        let options = Options { volume: volume.to_owned(), mode: Mode::Lazy, ..Options::default() };
-        volumes.files(options).map_err(|error| self.explain(error))
+    fn files(&self, volumes: &Volumes<AnyStore>, below: &mut Below, volume: &str) -> Result<Files> {
+        let files = match below.of(&self.store, volumes, volume)? {
+            Some(image) => volumes.files_on(self.options(volume), image),
+            None => volumes.files(self.options(volume)),
+        };
+        files.map_err(|error| self.explain(error))
+    }
+
+    fn options(&self, volume: &str) -> Options {
+        Options { volume: volume.to_owned(), mode: Mode::Lazy, ..Options::default() }
     }
 
     fn check(&self, volumes: &Volumes<AnyStore>, volume: &str) -> Result<()> {

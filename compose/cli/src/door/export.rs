@@ -15,8 +15,9 @@ use std::process::ExitCode;
 ///
 /// The name tells: `.tar`, `.tar.gz` or `.tgz`, `.tar.zst`; any other is a directory, which is made.
 /// Nothing outside the directory is touched, whatever links are in it. Files with the same size and time
-/// are left as they are, so that running it again goes on where it was cut. The volume is opened read-only,
-/// and a guest may be running on it; a snapshot is of one moment.
+/// are left as they are, so that running it again goes on where it was cut. Names that `kvfs import` has
+/// escaped are what they were; where a file system takes only UTF-8 they stay escaped, and are told. The
+/// volume is opened read-only, and a guest may be running on it; a snapshot is of one moment.
 #[derive(Args)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]

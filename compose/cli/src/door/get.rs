@@ -1,17 +1,25 @@
 //! `kvfs get`.
 
 use super::at::At;
+use super::told::tell_lost;
 use crate::terminal::Output;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs::Kind;
+#[cfg(unix)]
+use kvfs_host::host_name;
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::fs::File;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Copies a file of a volume to a file of this machine, or with -r a directory with all that is in it.
 ///
-/// The volume is opened read-only, and a guest may be running on it.
+/// Names that `kvfs import` has escaped are what they were. The volume is opened read-only, and a guest may
+/// be running on it.
 #[derive(Args)]
 pub(crate) struct GetArgs {
     #[command(flatten)]
@@ -35,24 +43,30 @@ pub(crate) fn get(args: &GetArgs) -> Result<ExitCode> {
         None if name.is_empty() => {
             bail!("{from}: it has no name to be copied under; name a directory behind it")
         }
-        None => PathBuf::from(name),
+        None => named_here(name),
     };
     if stat.kind == Kind::Directory {
         if !recursive {
             bail!("{from}: it is a directory; copy it with -r");
         }
-        files
-            .export_tree(from, &to, &mut |_| std::ops::ControlFlow::Continue(()))
-            .map_err(|error| at.explain(error))?;
-        return Ok(ExitCode::SUCCESS);
+        let got = files.export_tree(from, &to, &mut |_| std::ops::ControlFlow::Continue(()));
+        return Ok(tell_lost(&got.map_err(|error| at.explain(error))?));
     }
     if to == Path::new("-") {
         files.copy_out(from, &mut Output).map_err(|error| at.explain(error))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let to = if to.is_dir() { to.join(name) } else { to };
+    let to = if to.is_dir() { to.join(named_here(name)) } else { to };
     let out = File::create(&to);
     let mut out = out.with_context(|| format!("cannot write {}; name another path", to.display()))?;
     files.copy_out(from, &mut out).map_err(|error| at.explain(error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the name on this machine of a name in a volume.
+fn named_here(name: &str) -> PathBuf {
+    #[cfg(unix)]
+    return PathBuf::from(OsStr::from_bytes(&host_name(name)));
+    #[cfg(not(unix))]
+    PathBuf::from(name)
 }

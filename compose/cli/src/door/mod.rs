@@ -12,6 +12,9 @@ mod place;
 
 mod target;
 
+// Imports and exports.
+mod counted;
+
 mod export;
 mod import;
 

@@ -1,9 +1,11 @@
 //! `kvfs put`.
 
 use super::at::At;
+use super::told::tell_lost;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kvfs::{Follow, Kind};
+use kvfs_host::volume_name;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,8 @@ use std::process::ExitCode;
 
 /// Copies a file of this machine into a volume, or with -r a directory with all that is in it.
 ///
-/// The new file takes the place of an old one at once, when all of it is there. No guest may be running on
-/// the volume.
+/// The new file takes the place of an old one at once, when all of it is there. What a volume cannot hold of
+/// a directory is told, and names are escaped, as by `kvfs import`. No guest may be running on the volume.
 #[derive(Args)]
 pub(crate) struct PutArgs {
     #[command(flatten)]
@@ -36,11 +38,11 @@ pub(crate) fn put(args: &PutArgs) -> Result<ExitCode> {
         if !recursive {
             bail!("{}: it is a directory; copy it with -r", from.display());
         }
-        at.change(false, |files| {
+        let report = at.change(false, |files| {
             let put = files.import_tree(from, to, &mut |_| std::ops::ControlFlow::Continue(()));
-            put.map(drop).map_err(|error| at.explain(error))
+            put.map_err(|error| at.explain(error))
         })?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(tell_lost(&report));
     }
     let mut input: Box<dyn Read> = match from == Path::new("-") {
         true => Box::new(std::io::stdin()),
@@ -50,7 +52,7 @@ pub(crate) fn put(args: &PutArgs) -> Result<ExitCode> {
         let into = files.find(to, Follow::Yes).map_err(|error| at.explain(error))?;
         let mut to = to.clone();
         if into.is_some_and(|stat| stat.kind == Kind::Directory) {
-            let name = from.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = from.file_name().map(|name| volume_name(name.as_encoded_bytes()).into_owned());
             let Some(name) = name.filter(|name| name != "-") else {
                 bail!("{to}: it is a directory; name a file in it");
             };

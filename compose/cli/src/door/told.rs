@@ -21,10 +21,21 @@ pub(super) fn progress<'b>(
     what: &'static str,
     total_bytes: Option<u64>,
 ) -> impl FnMut(&Report) -> ControlFlow<()> + 'b {
+    progress_of(busy, what, total_bytes, |report| report.bytes)
+}
+
+/// As [`progress`], where other bytes are counted than those of files. Without a total, the bytes of files
+/// are shown.
+pub(super) fn progress_of<'b>(
+    busy: &'b Busy,
+    what: &'static str,
+    total_bytes: Option<u64>,
+    done_bytes: impl Fn(&Report) -> u64 + 'b,
+) -> impl FnMut(&Report) -> ControlFlow<()> + 'b {
     move |report| {
         match total_bytes {
             _ if !busy.is_seen() => {}
-            Some(total) if total > 0 => busy.bytes(what, report.bytes.min(total), total),
+            Some(total) if total > 0 => busy.bytes(what, done_bytes(report).min(total), total),
             _ => busy.amount(what, report.entries(), report.bytes),
         }
         ControlFlow::Continue(())
@@ -70,15 +81,27 @@ pub(super) fn total_host_bytes(busy: &Busy, directory: &Path) -> Option<u64> {
     Some(total)
 }
 
-/// Tells what was done and what was not held.
-pub(super) fn tell(what: &str, report: &Report, as_json: bool) -> Result<ExitCode> {
+/// Tells what was not held, and returns the exit code.
+pub(super) fn tell_lost(report: &Report) -> ExitCode {
     for (loss, lost) in report.lost() {
-        let kept = if loss.is_of_entries() { "left out" } else { "not kept" };
+        let kept = match loss {
+            _ if loss.is_of_entries() => "left out",
+            _ if loss.is_of_names() => "held escaped",
+            _ => "not kept",
+        };
         let more = lost.count.saturating_sub(lost.named.len() as u64);
         let more = (more > 0).then(|| format!("and {more} more"));
         let message = format!("{kept}: {} {}", lost.count, loss.words());
         warn_with(message, lost.named.iter().map(String::as_str).chain(more.as_deref()));
     }
+    if report.left_out() > 0 { ExitCode::from(LEFT_OUT) } else { ExitCode::SUCCESS }
+}
+
+/// Tells what was done and what was not held, and returns the exit code.
+pub(super) fn tell(what: &str, report: &Report, as_json: bool) -> Result<ExitCode> {
+    let code = tell_lost(report);
+    let escaped = report.lost().filter(|(loss, _)| loss.is_of_names());
+    let escaped: u64 = escaped.map(|(_, lost)| lost.count).sum();
     if as_json {
         let lost: Vec<_> = report
             .lost()
@@ -94,15 +117,18 @@ pub(super) fn tell(what: &str, report: &Report, as_json: bool) -> Result<ExitCod
             "hard_links": report.hard_links,
             "unchanged": report.unchanged,
             "bytes": report.bytes,
+            "escaped": escaped,
             "lost": lost,
         }))])?;
     } else if on_terminal() {
         let Report { files, directories, symlinks, hard_links, unchanged, bytes, .. } = report;
+        let escaped = if escaped > 0 { format!("; {escaped} names are held escaped") } else { String::new() };
         say([format!(
-            "{what} {files} files ({}), {directories} directories, {} links; {unchanged} were there already",
+            "{what} {files} files ({}), {directories} directories, {} links; {unchanged} were there \
+             already{escaped}",
             HumanBytes(*bytes),
             symlinks + hard_links,
         )])?;
     }
-    Ok(if report.left_out() > 0 { ExitCode::from(LEFT_OUT) } else { ExitCode::SUCCESS })
+    Ok(code)
 }

@@ -3,6 +3,7 @@
 mod below;
 mod interrupt;
 
+use crate::image::ImageArgs;
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
 use crate::terminal::{say, warn};
@@ -31,6 +32,8 @@ pub(crate) struct MountArgs {
     /// The volume of the store.
     #[arg(long, default_value = kvfs::DEFAULT_VOLUME)]
     volume: String,
+    #[command(flatten)]
+    image: ImageArgs,
     /// Changes nothing, and goes beside a guest that runs on the volume. What the guest changes from then on
     /// is seen in part: mount a snapshot to see one moment.
     #[arg(long)]
@@ -79,11 +82,14 @@ pub(crate) fn mount(args: &MountArgs) -> Result<()> {
 fn start(args: &MountArgs, store: AnyStore) -> Result<Session> {
     let volumes = Volumes::new(store.clone());
     let explained = |error| explain(&args.store, &volumes, error);
-    match volumes.info(&args.volume) {
-        Err(VolumesError::Missing { .. }) if !args.read_only => {
+    let image = args.image.read()?.of(&args.store, &volumes, &args.volume)?;
+    match (volumes.info(&args.volume), &image) {
+        // Opening it makes it.
+        (Err(VolumesError::Missing { .. }), Some(_)) if !args.read_only => {}
+        (Err(VolumesError::Missing { .. }), None) if !args.read_only => {
             volumes.create(&args.volume).map_err(explained)?;
         }
-        info => info.map(drop).map_err(explained)?,
+        (info, _) => info.map(drop).map_err(explained)?,
     }
     let options = MountOptions {
         read_only: args.read_only,
@@ -97,10 +103,11 @@ fn start(args: &MountArgs, store: AnyStore) -> Result<Session> {
     let (volume, read_only) = (args.volume.clone(), args.read_only);
     let session = mount_on(&args.directory, options, move || -> Result<Volume> {
         let options = Options { volume, mode: Mode::Close, ..Options::default() };
-        match read_only {
-            true => Ok(Volume::open_read_only(Box::new(EngineStore(store)), None, options)?),
-            false => Ok(Volumes::new(store).open(options)?),
-        }
+        Ok(match (read_only, image) {
+            (true, image) => Volume::open_read_only(Box::new(EngineStore(store)), image, options)?,
+            (false, Some(image)) => Volumes::new(store).open_overlay(options, image)?,
+            (false, None) => Volumes::new(store).open(options)?,
+        })
     });
     session.with_context(|| args.store.to_string())
 }

@@ -131,3 +131,70 @@ fn what_a_volume_cannot_hold_is_named_and_has_an_exit_code() {
     assert_eq!(told(&output), "kvfs: left out: 1 pipes:\n    pipe\n");
     assert_eq!(done(path, &["ls", "--store", "file:s"]), "d\nlarge\n");
 }
+
+#[test]
+fn names_that_are_not_utf8_are_told_counted_and_given_back() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tree();
+    let path = dir.path();
+    let odd = |name: &'static [u8]| OsStr::from_bytes(name);
+    fs::write(path.join("tree").join(odd(b"caf\xe9")), b"coffee").unwrap();
+    fs::write(path.join("tree/d").join(odd(b"\xff")), b"x").unwrap();
+    std::os::unix::fs::symlink(odd(b"caf\xe9"), path.join("tree/link")).unwrap();
+    let tar = Command::new("tar").args(["-cf", "t.tar", "-C", "tree", "."]).current_dir(path).status();
+    assert!(tar.unwrap().success());
+    for (from, volume) in [("tree", "a"), ("t.tar", "b")] {
+        let output = kvfs(path, &["import", "--store", "file:s", "--volume", volume, "--json", from]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let mut lines: Vec<String> = told(&output).lines().map(str::to_owned).collect();
+        let names: Vec<String> = lines.splice(1..3, []).collect();
+        for name in [r"    caf\xe9 -> caf‛E9", r"    d/\xff -> d/‛FF"] {
+            assert!(names.iter().any(|line| line == name), "{names:?}");
+        }
+        assert_eq!(
+            lines,
+            [
+                "kvfs: held escaped: 2 names that are not UTF-8:",
+                "kvfs: held escaped: 1 targets of symbolic links that are not UTF-8:",
+                r"    link: caf\xe9 -> caf‛E9"
+            ]
+        );
+        let report: serde_json::Value = serde_json::from_str(&text(&output)).unwrap();
+        assert_eq!((&report["files"], &report["escaped"]), (&4.into(), &3.into()), "{report}");
+        let lost = report["lost"].as_array().unwrap();
+        assert_eq!((&lost[0]["count"], &lost[0]["left_out"]), (&2.into(), &false.into()), "{report}");
+        let with = |args: &[&str]| {
+            done(path, &[&args[..1], &["--store", "file:s", "--volume", volume], &args[1..]].concat())
+        };
+        assert_eq!(with(&["cat", "caf‛E9", "link"]), "coffeecoffee");
+        with(&["export", &format!("out-{volume}")]);
+        let out = path.join(format!("out-{volume}"));
+        assert_eq!(fs::read(out.join(odd(b"caf\xe9"))).unwrap(), b"coffee");
+        assert_eq!(fs::read(out.join("d").join(odd(b"\xff"))).unwrap(), b"x");
+        assert_eq!(fs::read_link(out.join("link")).unwrap().as_os_str(), odd(b"caf\xe9"));
+        // Single files, too.
+        with(&["get", "caf‛E9"]);
+        assert_eq!(fs::read(path.join(odd(b"caf\xe9"))).unwrap(), b"coffee");
+        with(&["mkdir", "put"]);
+        let put = Command::new(env!("CARGO_BIN_EXE_kvfs"))
+            .args(["put", "--store", "file:s", "--volume", volume])
+            .args([odd(b"caf\xe9"), OsStr::new("put")])
+            .current_dir(path)
+            .output()
+            .unwrap();
+        assert!(put.status.success() && put.stderr.is_empty(), "{put:?}");
+        assert_eq!(with(&["cat", "put/caf‛E9"]), "coffee");
+    }
+}
+
+#[test]
+fn trees_by_put_and_get_tell_what_is_lost() {
+    let dir = tree();
+    let path = dir.path();
+    assert!(Command::new("mkfifo").arg(path.join("tree/pipe")).status().unwrap().success());
+    done(path, &["volume", "create", "--store", "file:s", "main"]);
+    let output = kvfs(path, &["put", "-r", "--store", "file:s", "tree", "in"]);
+    assert_eq!((output.status.code(), &*told(&output)), (Some(3), "kvfs: left out: 1 pipes:\n    pipe\n"));
+    assert_eq!(done(path, &["ls", "--store", "file:s", "in"]), "d\nlarge\n");
+}

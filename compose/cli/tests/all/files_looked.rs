@@ -309,3 +309,35 @@ fn long_work_shows_the_rate_and_the_time_that_remains_on_a_terminal_only() {
     let copied = run(path, &["du", "-s", "copy", "again"]);
     assert_eq!(copied, "160000000\tcopy\n160000000\tagain\n");
 }
+
+#[test]
+fn an_import_of_an_archive_shows_its_bytes_and_the_time_that_remains_where_its_length_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::create_dir_all(path.join("tree")).unwrap();
+    let mut noise = 7_u64;
+    for number in 0..4 {
+        let words = std::iter::repeat_with(|| {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            noise.to_le_bytes()
+        });
+        let bytes: Vec<u8> = words.take(1 << 21).flatten().collect();
+        fs::write(path.join(format!("tree/{number}")), bytes).unwrap();
+    }
+    for (name, kind) in [("t.tar", "-cf"), ("t.tar.gz", "-czf")] {
+        let tar = std::process::Command::new("tar").args([kind, name, "tree"]).current_dir(path).status();
+        assert!(tar.unwrap().success());
+        let Some(shown) = at_terminal(path, 100, "", &format!("import --store file:{name}.s {name}")) else {
+            return;
+        };
+        let total = format!("/{}", indicatif::HumanBytes(fs::metadata(path.join(name)).unwrap().len()));
+        assert!(shown.contains("B/s, ") && shown.contains(" left"), "{name}: {shown:?}");
+        assert!(shown.contains(&total), "{name}: {total} in {shown:?}");
+    }
+    // Nobody knows where standard input ends.
+    let piped = format!("import --store file:piped.s - <{}", path.join("t.tar").display());
+    let shown = at_terminal(path, 100, "", &piped).unwrap_or_default();
+    assert!(shown.contains("entries, ") && shown.contains("B/s") && !shown.contains(" left"), "{shown:?}");
+}

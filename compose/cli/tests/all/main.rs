@@ -9,6 +9,8 @@ mod files;
 mod files_changed;
 mod files_kept;
 mod files_looked;
+mod files_packed;
+mod files_refused;
 mod fsck;
 mod fsck_store;
 mod layer_cache;

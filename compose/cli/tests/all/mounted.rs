@@ -1,6 +1,7 @@
 //! `kvfs mount`, where this machine has FUSE.
 
-use super::kvfs;
+use super::diff::{packed, write_above};
+use super::{kvfs, workshop};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -149,5 +150,88 @@ fn a_mount_that_cannot_be_is_one_line() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
         assert!(told.contains(expected) && told.lines().count() == 1, "{args:?}: {told}");
     }
+    assert_eq!(fs::read_dir(path.join("on")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_volume_on_a_packed_tree_is_mounted_with_its_component() {
+    if !has_fuse() {
+        return;
+    }
+    let dir = workshop();
+    let path = dir.path();
+    packed(path);
+    write_above(path, "tree.wasm", "main");
+    fs::create_dir(path.join("on")).unwrap();
+    for (args, expected) in [
+        (&[][..], "--image COMPONENT"),
+        (&["--read-only"], "--image COMPONENT"),
+        (&["--image", "other.wasm"], "no packed tree below volume `main`"),
+        (&["--image", "missing.wasm"], "cannot read missing.wasm"),
+        (&["--image", "tree.wasm", "--volume", "new"], "no packed tree below volume `new`"),
+    ] {
+        let output = kvfs(path, &[&["mount", "--store", "file:s"], args, &["on"]].concat());
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {line}");
+        assert!(line.lines().count() == 1 && line.contains(expected), "{args:?}: {line}");
+    }
+    let image = ["--store", "file:s", "--image", "tree.wasm"];
+    let mounted = Mounted::start(path, &image);
+    let on = mounted.directory.clone();
+    assert_eq!(fs::read_to_string(on.join("kept")).unwrap(), "mine");
+    assert!(!on.join("gone").exists());
+    fs::write(on.join("made"), "by a program").unwrap();
+    let ended = mounted.end("-INT");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+    let mounted = Mounted::start(path, &[&image[..], &["--read-only"]].concat());
+    assert_eq!(fs::read_to_string(on.join("made")).unwrap(), "by a program");
+    assert_eq!(fs::write(on.join("made"), "x").unwrap_err().raw_os_error(), Some(30));
+    // The kernel knows it too.
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let place = on.canonicalize().unwrap();
+    let is_it = |line: &&str| line.split(' ').nth(1) == place.to_str();
+    let options = mounts.lines().find(is_it).and_then(|line| line.split(' ').nth(3)).unwrap();
+    assert!(options.split(',').any(|option| option == "ro"), "{options}");
+    assert!(mounted.end("-TERM").status.success());
+    // One that there is not is made on the tree.
+    let mounted = Mounted::start(path, &["--store", "file:new", "--image", "tree.wasm"]);
+    assert_eq!(fs::read_to_string(on.join("kept")).unwrap(), "tree");
+    fs::remove_file(on.join("gone")).unwrap();
+    assert!(mounted.end("-INT").status.success());
+    let checked = kvfs(path, &["fsck", "--store", "file:new", "--image", "tree.wasm"]);
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
+fn stores_and_volumes_that_will_not_do_are_not_mounted() {
+    if !has_fuse() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::create_dir(path.join("on")).unwrap();
+    fs::create_dir(path.join("full")).unwrap();
+    fs::write(path.join("full/of"), "something else").unwrap();
+    fs::write(path.join("text"), "no store at all\n".repeat(1000)).unwrap();
+    super::store_with_volume(&path.join("new.redb"), |superblock| superblock[25] += 1);
+    super::store_with_volume(&path.join("held.redb"), |_| {});
+    let held = kvfs_host::RedbStore::open(path.join("held.redb")).unwrap();
+    for (args, expected) in [
+        (&["--store", "redb:text"][..], "text is not a store"),
+        (&["--store", "file:full"], "full"),
+        (&["--store", "redb:new.redb"], "newer version"),
+        (&["--store", "redb:held.redb"], "is open elsewhere"),
+        (&["--store", "redb:none", "--read-only"], "no such store"),
+    ] {
+        let output = kvfs(path, &[&["mount"], args, &["on"]].concat());
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {line}");
+        assert!(line.lines().count() == 1 && line.contains(expected), "{args:?}: {line}");
+        assert!(line.contains("; "), "{args:?} does not say what to do: {line}");
+    }
+    drop(held);
+    // A name is offered where none is made.
+    let output = kvfs(path, &["mount", "--store", "redb:held.redb", "--volume", "mian", "--read-only", "on"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean `main`?"), "{output:?}");
     assert_eq!(fs::read_dir(path.join("on")).unwrap().count(), 0);
 }

@@ -2,6 +2,7 @@
 
 use super::header::Head;
 use crate::files::{PartsReader, READ};
+use crate::host_names::host_path;
 use crate::report::tell;
 use crate::{Files, FilesError, Progress, Report, Step, Walk};
 use flate2::write::GzEncoder;
@@ -30,7 +31,7 @@ pub enum Compression {
 impl Files {
     /// Exports a directory with all that is in it, or one file, as a tar in POSIX's format. Times,
     /// symbolic and hard links and holes are kept; tar unpacks it. Its modes are `rwxr-xr-x` and
-    /// `rw-r--r--`, and its owner is root.
+    /// `rw-r--r--`, and its owner is root. Names are those of [`host_name`](crate::host_name).
     ///
     /// # Errors
     /// [`FilesError::Volume`], [`FilesError::Host`] for an error of `out`, [`FilesError::Stopped`]. The
@@ -117,7 +118,7 @@ impl Write for Whole<'_> {
 struct Archive<'o> {
     builder: Builder<Whole<'o>>,
     /// The first names of files and links with several.
-    linked: HashMap<InodeNo, String>,
+    linked: HashMap<InodeNo, Vec<u8>>,
     report: Report,
 }
 
@@ -125,11 +126,12 @@ impl Archive<'_> {
     fn entry(&mut self, files: &mut Files, walk: &Walk, start: usize, step: Step) -> Result<(), FilesError> {
         let stat = step.stat;
         let path = walk.path();
-        let mut name = match step.depth {
-            0 if stat.kind == Kind::Directory => ".".to_owned(),
-            0 => path.rsplit('/').next().unwrap_or_default().to_owned(),
-            _ => path.get(start..).unwrap_or_default().trim_start_matches('/').to_owned(),
+        let name = match step.depth {
+            0 if stat.kind == Kind::Directory => ".",
+            0 => path.rsplit('/').next().unwrap_or_default(),
+            _ => path.get(start..).unwrap_or_default().trim_start_matches('/'),
         };
+        let mut name = host_path(name).into_owned();
         if stat.kind != Kind::Directory && stat.nlink > 1 {
             if let Some(first) = self.linked.get(&stat.ino) {
                 let mut head = Head::new(EntryType::Link, &name, stat.mtime);
@@ -141,7 +143,7 @@ impl Archive<'_> {
         }
         match stat.kind {
             Kind::Directory => {
-                name.push('/');
+                name.push(b'/');
                 self.report.directories += 1;
                 let head = Head::new(EntryType::Directory, &name, stat.mtime);
                 head.write(&mut self.builder, std::io::empty()).map_err(unwritable())
@@ -150,14 +152,14 @@ impl Archive<'_> {
                 let target = files.read_link(path)?;
                 self.report.symlinks += 1;
                 let mut head = Head::new(EntryType::Symlink, &name, stat.mtime);
-                head.target(&target);
+                head.target(&host_path(&target));
                 head.write(&mut self.builder, std::io::empty()).map_err(unwritable())
             }
             Kind::File => self.file(files, path, &name),
         }
     }
 
-    fn file(&mut self, files: &mut Files, path: &str, name: &str) -> Result<(), FilesError> {
+    fn file(&mut self, files: &mut Files, path: &str, name: &[u8]) -> Result<(), FilesError> {
         self.report.files += 1;
         let Self { builder, report, .. } = self;
         files.with_file(("read", path), Follow::Yes, READ, |volume, file| {

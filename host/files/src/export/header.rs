@@ -18,7 +18,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn new(kind: EntryType, path: &str, modified: Timestamp) -> Self {
+    pub(super) fn new(kind: EntryType, path: &[u8], modified: Timestamp) -> Self {
         let mut head = Self { header: Header::new_ustar(), records: Vec::new() };
         head.header.set_entry_type(kind);
         head.header.set_mode(match kind {
@@ -38,7 +38,7 @@ impl Head {
         head
     }
 
-    fn name(&mut self, path: &str) {
+    fn name(&mut self, path: &[u8]) {
         let fits = path.len() <= NAME_BYTES;
         if !fits {
             self.records.push(("path", path.into()));
@@ -47,7 +47,7 @@ impl Head {
     }
 
     /// Sets the target of a link.
-    pub(super) fn target(&mut self, target: &str) {
+    pub(super) fn target(&mut self, target: &[u8]) {
         if target.len() > NAME_BYTES {
             self.records.push(("linkpath", target.into()));
         }
@@ -63,21 +63,22 @@ impl Head {
     }
 
     /// Makes it a file with holes, in format 1.0 of GNU tar. Returns the map that comes before the data.
-    pub(super) fn parts(&mut self, path: &str, size_bytes: u64, parts: &[Range<u64>]) -> Vec<u8> {
+    pub(super) fn parts(&mut self, path: &[u8], size_bytes: u64, parts: &[Range<u64>]) -> Vec<u8> {
         self.records.retain(|(key, _)| *key != "path");
         for (key, value) in [
-            ("GNU.sparse.major", "1"),
-            ("GNU.sparse.minor", "0"),
+            ("GNU.sparse.major", &b"1"[..]),
+            ("GNU.sparse.minor", b"0"),
             ("GNU.sparse.name", path),
-            ("GNU.sparse.realsize", &size_bytes.to_string()),
+            ("GNU.sparse.realsize", size_bytes.to_string().as_bytes()),
         ] {
             self.records.push((key, value.into()));
         }
         // Programs that know no holes unpack the map and the data under another name.
-        let mut name = format!("GNUSparseFile.0/{path}");
-        while name.len() > NAME_BYTES {
-            name.pop();
-        }
+        let mut name = [b"GNUSparseFile.0/", path].concat();
+        // No character is cut in two.
+        let is_inside = |end: usize| name.get(end).is_some_and(|byte| matches!(byte, 0x80..0xc0));
+        let end = (0..=NAME_BYTES.min(name.len())).rev().find(|end| !is_inside(*end));
+        name.truncate(end.unwrap_or_default());
         self.header.as_old_mut().name = [0; NAME_BYTES];
         put(&mut self.header.as_old_mut().name, &name);
         // The end of the file, if a hole is there, is told by a part without bytes.
@@ -107,9 +108,9 @@ impl Head {
 }
 
 /// Puts as much of a text as fits into a field, which ends at a zero byte if it is shorter.
-fn put(field: &mut [u8; NAME_BYTES], text: &str) {
-    for (place, byte) in field.iter_mut().zip(text.bytes()) {
-        *place = byte;
+fn put(field: &mut [u8; NAME_BYTES], text: &[u8]) {
+    for (place, byte) in field.iter_mut().zip(text) {
+        *place = *byte;
     }
 }
 

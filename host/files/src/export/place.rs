@@ -4,6 +4,7 @@ use crate::FilesError;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Directories that are held open. Those above them are opened again on the way back.
@@ -18,7 +19,9 @@ pub(super) struct Place {
     root: OwnedFd,
     path: PathBuf,
     /// The directories below the root, down to the place.
-    below: Vec<(String, Option<OwnedFd>)>,
+    below: Vec<(OsString, Option<OwnedFd>)>,
+    /// The file system takes names that are not UTF-8.
+    takes_bytes: bool,
 }
 
 impl Place {
@@ -28,7 +31,21 @@ impl Place {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty());
         let root = root.map_err(|error| FilesError::host("open", path)(error.into()))?;
-        Ok(Self { root, path: path.to_owned(), below: Vec::new() })
+        // Those that refuse such a name refuse to look for it.
+        let odd = rustix::fs::statat(&root, &b"\xff"[..], AtFlags::SYMLINK_NOFOLLOW);
+        let takes_bytes = !matches!(odd, Err(Errno::ILSEQ | Errno::INVAL));
+        Ok(Self { root, path: path.to_owned(), below: Vec::new(), takes_bytes })
+    }
+
+    /// Returns whether the file system takes names that are not UTF-8. It is that of the root.
+    pub(super) fn takes_bytes(&self) -> bool {
+        self.takes_bytes
+    }
+
+    /// Takes it for one that does not.
+    #[cfg(test)]
+    pub(super) fn of_text(path: &Path) -> Result<Self, FilesError> {
+        Ok(Self { takes_bytes: false, ..Self::new(path)? })
     }
 
     /// Returns the root and this directory.
@@ -44,7 +61,7 @@ impl Place {
     }
 
     /// Makes the error for `name` in this directory.
-    pub(super) fn error(&self, doing: &'static str, name: &str, error: Errno) -> FilesError {
+    pub(super) fn error(&self, doing: &'static str, name: impl AsRef<Path>, error: Errno) -> FilesError {
         let mut path = self.path.clone();
         path.extend(self.below.iter().map(|(name, _)| name));
         path.push(name);
@@ -60,7 +77,7 @@ impl Place {
                 Some((_, Some(above))) => above.as_fd(),
                 _ => self.root.as_fd(),
             };
-            let name = self.below.get(at).map_or("", |(name, _)| name);
+            let name = self.below.get(at).map_or(OsStr::new(""), |(name, _)| name);
             let opened = rustix::fs::openat(above, name, DIRECTORY, Mode::empty());
             let opened = opened.map_err(|error| self.error("open", "", error))?;
             if let Some((_, place)) = self.below.get_mut(at) {
@@ -72,7 +89,7 @@ impl Place {
     }
 
     /// Goes into a directory, which is made if it is not there.
-    pub(super) fn enter(&mut self, name: &str) -> Result<(), FilesError> {
+    pub(super) fn enter(&mut self, name: &OsStr) -> Result<(), FilesError> {
         let directory = self.directory()?;
         match rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -99,7 +116,7 @@ impl Place {
     }
 
     /// Returns what is at a name.
-    pub(super) fn find(&mut self, name: &str) -> Result<Option<(FileType, Stat)>, FilesError> {
+    pub(super) fn find(&mut self, name: &OsStr) -> Result<Option<(FileType, Stat)>, FilesError> {
         match rustix::fs::statat(self.directory()?, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some((FileType::from_raw_mode(stat.st_mode), stat))),
             Err(Errno::NOENT) => Ok(None),
@@ -108,7 +125,7 @@ impl Place {
     }
 
     /// Removes what is at a name, unless it is a directory.
-    pub(super) fn clear(&mut self, name: &str) -> Result<(), FilesError> {
+    pub(super) fn clear(&mut self, name: &OsStr) -> Result<(), FilesError> {
         match rustix::fs::unlinkat(self.directory()?, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(self.error("replace", name, error)),

@@ -2,21 +2,26 @@
 
 use super::place::Place;
 use crate::files::{Failed, READ};
+use crate::host_names::{host_name, host_path};
 use crate::report::tell;
-use crate::{Files, FilesError, Progress, Report, Step, Walk};
+use crate::{Files, FilesError, Loss, Progress, Report, Step, Walk};
 use kvfs::limits::MAX_READ_BYTES;
 use kvfs::{Error, Follow, InodeNo, Kind, Stat, Timestamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 impl Files {
     /// Exports what is in a directory into a directory of the host, which is made with those on the way
     /// to it; a single file is put into it. Times, symbolic and hard links and holes are kept. The
-    /// process's mask gives the modes.
+    /// process's mask gives the modes. Names are those of [`host_name`](crate::host_name), where the file
+    /// system takes them; else they stay as they are, and the report names them.
     ///
     /// Nothing outside the directory is touched: no link in it is followed. Files and links that are there
     /// already are replaced, directories are merged, and those with the same size and time are left as
@@ -34,15 +39,36 @@ impl Files {
         to: &Path,
         progress: &mut Progress<'_>,
     ) -> Result<Report, FilesError> {
-        let place = Place::new(to)?;
-        let mut tree = Tree { place, linked: HashMap::new(), report: Report::default(), chunk: Vec::new() };
-        let mut walk = self.walk(path, Follow::Yes);
+        Tree::new(Place::new(to)?).export(self, path, progress)
+    }
+}
+
+struct Tree {
+    place: Place,
+    /// The first names of files and links with several, relative to the root, in the host.
+    linked: HashMap<InodeNo, Vec<u8>>,
+    report: Report,
+    chunk: Vec<u8>,
+}
+
+impl Tree {
+    fn new(place: Place) -> Self {
+        Self { place, linked: HashMap::new(), report: Report::default(), chunk: Vec::new() }
+    }
+
+    fn export(
+        mut self,
+        files: &mut Files,
+        path: &str,
+        progress: &mut Progress<'_>,
+    ) -> Result<Report, FilesError> {
+        let mut walk = files.walk(path, Follow::Yes);
         let start = walk.path().trim_end_matches('/').len();
         let done = loop {
-            match walk.next(self) {
+            match walk.next(files) {
                 Ok(Some(step)) => {
-                    let written = tree.entry(self, &walk, start, step);
-                    if let Err(error) = written.and_then(|()| tell(progress, &tree.report)) {
+                    let written = self.entry(files, &walk, start, step);
+                    if let Err(error) = written.and_then(|()| tell(progress, &self.report)) {
                         break Err(error);
                     }
                 }
@@ -50,23 +76,24 @@ impl Files {
                 Err(error) => break Err(error),
             }
         };
-        let closed = walk.close(self);
-        done.and(closed).map(|()| tree.report)
+        let closed = walk.close(files);
+        done.and(closed).map(|()| self.report)
     }
-}
 
-struct Tree {
-    place: Place,
-    /// The first names of files and links with several, relative to the root.
-    linked: HashMap<InodeNo, String>,
-    report: Report,
-    chunk: Vec<u8>,
-}
+    /// Returns the path in the host of one in the volume, relative to the root, or of the target of a link.
+    fn host<'n>(&self, path: &'n str) -> Cow<'n, [u8]> {
+        if self.place.takes_bytes() { host_path(path) } else { Cow::Borrowed(path.as_bytes()) }
+    }
 
-impl Tree {
     fn entry(&mut self, files: &mut Files, walk: &Walk, start: usize, step: Step) -> Result<(), FilesError> {
         let (stat, path) = (step.stat, walk.path());
         let name = path.rsplit('/').next().unwrap_or_default();
+        let relative = path.get(start..).unwrap_or_default().trim_start_matches('/');
+        if !self.place.takes_bytes() && !step.leaves && *host_name(name) != *name.as_bytes() {
+            self.report.lose(Loss::KeptEscaped, || relative.to_owned());
+        }
+        let name = self.host(name);
+        let name = OsStr::from_bytes(&name);
         if stat.kind == Kind::Directory {
             if step.leaves {
                 // Its entries have changed it since.
@@ -81,12 +108,11 @@ impl Tree {
             return if step.depth > 0 { self.place.enter(name) } else { Ok(()) };
         }
         if stat.nlink > 1 {
-            let relative = path.get(start..).unwrap_or_default().trim_start_matches('/');
-            let relative = if step.depth == 0 { name } else { relative };
+            let relative = if step.depth == 0 { Cow::Borrowed(name.as_bytes()) } else { self.host(relative) };
             if let Some(first) = self.linked.get(&stat.ino).cloned() {
                 return self.link(name, &first);
             }
-            self.linked.insert(stat.ino, relative.to_owned());
+            self.linked.insert(stat.ino, relative.into_owned());
         }
         match stat.kind {
             Kind::File => self.file(files, path, name, &stat),
@@ -94,7 +120,7 @@ impl Tree {
         }
     }
 
-    fn file(&mut self, files: &mut Files, path: &str, name: &str, stat: &Stat) -> Result<(), FilesError> {
+    fn file(&mut self, files: &mut Files, path: &str, name: &OsStr, stat: &Stat) -> Result<(), FilesError> {
         if let Some((kind, found)) = self.place.find(name)? {
             if kind == FileType::RegularFile
                 && u64::try_from(found.st_size) == Ok(stat.size)
@@ -142,11 +168,12 @@ impl Tree {
         Ok(())
     }
 
-    fn symlink(&mut self, target: &str, name: &str, stat: &Stat) -> Result<(), FilesError> {
+    fn symlink(&mut self, target: &str, name: &OsStr, stat: &Stat) -> Result<(), FilesError> {
+        let target = &*self.host(target);
         if let Some((kind, _)) = self.place.find(name)? {
             if kind == FileType::Symlink {
                 let found = rustix::fs::readlinkat(self.place.directory()?, name, Vec::new());
-                if found.is_ok_and(|found| found.as_bytes() == target.as_bytes()) {
+                if found.is_ok_and(|found| found.as_bytes() == target) {
                     self.report.unchanged += 1;
                     return Ok(());
                 }
@@ -162,7 +189,7 @@ impl Tree {
         Ok(())
     }
 
-    fn link(&mut self, name: &str, first: &str) -> Result<(), FilesError> {
+    fn link(&mut self, name: &OsStr, first: &[u8]) -> Result<(), FilesError> {
         let linked = rustix::fs::statat(self.place.root(), first, AtFlags::SYMLINK_NOFOLLOW);
         let linked = linked.map_err(|error| self.place.error("make the link", name, error))?;
         if let Some((_, found)) = self.place.find(name)? {
@@ -190,4 +217,39 @@ fn times(stat: &Stat) -> Timestamps {
 fn is_at(found: &rustix::fs::Stat, time: Timestamp) -> bool {
     i64::try_from(found.st_mtime) == Ok(time.seconds)
         && u64::try_from(found.st_mtime_nsec) == Ok(time.nanoseconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Tree};
+    use crate::{Files, Loss};
+    use kvfs::{Clock, MemoryStore, Options, Timestamp, Volume};
+    use std::ops::ControlFlow;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&mut self) -> Timestamp {
+            Timestamp::default()
+        }
+    }
+
+    #[test]
+    fn where_only_text_is_taken_names_stay_escaped_and_are_told() {
+        let (store, dir) = (Box::new(MemoryStore::default()), tempfile::tempdir().unwrap());
+        let volume = Volume::open(store, Box::new(Noon), Options::default()).unwrap();
+        let mut files = Files::new(volume).unwrap();
+        files.make_directories("d‛FF").unwrap();
+        files.write("d‛FF/f‛FE", b"x").unwrap();
+        files.link("d‛FF/f‛FE", "z").unwrap();
+        files.symlink("d‛FF/f‛FE", "l").unwrap();
+        files.write("it‛s", b"x").unwrap();
+        let tree = Tree::new(Place::of_text(dir.path()).unwrap());
+        let report = tree.export(&mut files, "/", &mut |_| ControlFlow::Continue(())).unwrap();
+        let lost: Vec<_> = report.lost().map(|(loss, lost)| (loss, lost.named.clone())).collect();
+        assert_eq!(lost, [(Loss::KeptEscaped, ["d‛FF", "d‛FF/f‛FE"].map(str::to_owned).to_vec())]);
+        assert_eq!(std::fs::read(dir.path().join("l")).unwrap(), b"x");
+        assert_eq!(std::fs::read(dir.path().join("z")).unwrap(), b"x");
+        assert!(dir.path().join("it‛s").exists());
+    }
 }

@@ -1,6 +1,7 @@
 //! Imports tars.
 
 use super::importer::{Importer, Times};
+use crate::host_names::volume_path;
 use crate::{Files, FilesError, Loss, Progress, Report};
 use kvfs_archive::{Fault, Kind, Member, Members, Stream, left_out};
 use std::io::{Cursor, ErrorKind, Read};
@@ -22,8 +23,9 @@ const MAX_WAITING_TIMES: usize = 256 << 10;
 impl Files {
     /// Imports a tar into the directory `to`, which is made with those on the way to it: plain, or
     /// compressed with gzip or zstd, which its first bytes tell. Times, symbolic and hard links and holes
-    /// are kept. What a volume cannot hold is left out and named in the report. Links on the way of a
-    /// path are followed as far as they stay below `to`.
+    /// are kept. What a volume cannot hold is left out and named in the report; so are names that are not
+    /// UTF-8, which [`volume_name`](crate::volume_name) escapes. Links on the way of a path are followed as
+    /// far as they stay below `to`.
     ///
     /// Entries that are there already are replaced, and directories are merged. Files and links with the
     /// same size and time are left as they are, so running an import again goes on where it was cut.
@@ -116,7 +118,7 @@ impl Archive<'_, '_> {
             self.importer.lose(loss, &path);
             return Ok(());
         }
-        let Some(path) = self.importer.text(&path) else { return Ok(()) };
+        let Some(path) = self.importer.path(&path) else { return Ok(()) };
         self.last.clone_from(&path);
         let times = Times { accessed: member.modified, modified: member.modified };
         self.check_whole(&path, member.left_out.as_ref())?;
@@ -194,12 +196,12 @@ impl Archive<'_, '_> {
         // Unpacking drops everything up to the last `..` of the target.
         let parts = relative(target);
         let inside = parts.rsplit(|part| *part == b"..").next().unwrap_or_default();
-        let linked = match str::from_utf8(&inside.join(&b'/')) {
-            Ok(first) if first == path => return Ok(()),
-            Ok(first) => self.importer.link(path, first)?,
-            Err(_) => false,
-        };
-        if !linked {
+        let first = inside.join(&b'/');
+        let first = volume_path(&first);
+        if first == path {
+            return Ok(());
+        }
+        if !self.importer.link(path, &first)? {
             self.importer.lose(Loss::Links, path.as_bytes());
         }
         Ok(())

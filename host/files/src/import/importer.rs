@@ -1,10 +1,12 @@
 //! Puts entries in place, wherever they come from.
 
 use crate::files::{DIRECTORY, Failed, WRITE, inner, join, write_all};
-use crate::report::tell;
-use crate::{Files, FilesError, Loss, Progress, Report};
+use crate::host_names::{volume_name, volume_path};
+use crate::report::{shown, tell};
+use crate::{Files, FilesError, Loss, MAX_NAMED_ESCAPED, Progress, Report};
 use kvfs::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use kvfs::{At, Descriptor, Error, Follow, Kind, SetTime, Stat, Timestamp, Volume};
+use std::collections::HashSet;
 
 /// Bytes of one file after which progress is told again.
 const TOLD_BYTES: u64 = 8 << 20;
@@ -15,6 +17,8 @@ pub(super) struct Importer<'a> {
     base: Descriptor,
     base_path: String,
     pub(super) report: Report,
+    /// The paths whose last names were escaped and told, as they were.
+    escaped: HashSet<Vec<u8>>,
     progress: &'a mut Progress<'a>,
 }
 
@@ -35,7 +39,8 @@ impl<'a> Importer<'a> {
         files.make_directories(to)?;
         let base = files.volume.open_at(&files.root, inner(to), Follow::Yes, DIRECTORY.0, DIRECTORY.1);
         let base = base.map_err(|source| files.error("open", to, source))?;
-        Ok(Self { files, base, base_path: to.to_owned(), report: Report::default(), progress })
+        let (report, escaped) = (Report::default(), HashSet::new());
+        Ok(Self { files, base, base_path: to.to_owned(), report, escaped, progress })
     }
 
     /// Does the work, and ends.
@@ -49,22 +54,48 @@ impl<'a> Importer<'a> {
         done.and(closed).map(|()| report)
     }
 
-    /// Returns a path as text if a volume can hold it, and counts it as left out if not.
-    pub(super) fn text(&mut self, path: &[u8]) -> Option<String> {
-        let is_storable = |path: &&str| {
+    /// Returns the path in the volume if it can hold it, and counts it as left out if not. Names that are
+    /// not UTF-8 are escaped, and told.
+    pub(super) fn path(&mut self, path: &[u8]) -> Option<String> {
+        let is_storable = |path: &str| {
             path.len() <= MAX_PATH_BYTES
                 && !path.contains('\0')
                 && path.split('/').all(|name| name.len() <= MAX_NAME_BYTES)
         };
-        let text = str::from_utf8(path).ok().filter(is_storable);
-        if text.is_none() {
+        let held = volume_path(path);
+        if !is_storable(&held) {
             self.lose(Loss::Names, path);
+            return None;
         }
-        text.map(str::to_owned)
+        if held.as_bytes() != path {
+            self.tell_escaped(path);
+        }
+        Some(held.into_owned())
+    }
+
+    /// Tells the names of a path that are escaped, each once.
+    fn tell_escaped(&mut self, path: &[u8]) {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        for end in ends.chain([path.len()]) {
+            let part = path.get(..end).unwrap_or_default();
+            let name = part.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            // With too many to keep, only the last name is counted: those before it mostly have entries.
+            let is_new = match self.escaped.len() < MAX_NAMED_ESCAPED {
+                true => !self.escaped.contains(part),
+                false => end == path.len() && !self.escaped.contains(part),
+            };
+            if volume_name(name).as_bytes() == name || !is_new {
+                continue;
+            }
+            if self.escaped.len() < MAX_NAMED_ESCAPED {
+                self.escaped.insert(part.to_owned());
+            }
+            self.report.lose(Loss::Escaped, || format!("{} -> {}", shown(part), volume_path(part)));
+        }
     }
 
     pub(super) fn lose(&mut self, loss: Loss, path: &[u8]) {
-        self.report.lose(loss, || path.escape_ascii().to_string());
+        self.report.lose(loss, || shown(path));
     }
 
     /// Tells the progress.
@@ -131,21 +162,19 @@ impl<'a> Importer<'a> {
 
     /// Makes a symbolic link, unless it is there with this target.
     pub(super) fn symlink(&mut self, path: &str, target: &[u8], times: Times) -> Result<(), FilesError> {
-        let Ok(target) = str::from_utf8(target) else {
-            self.lose(Loss::Targets, path.as_bytes());
-            return Ok(());
-        };
+        let (raw, target) = (target, &*volume_path(target));
         if let Some(stat) = self.found(path)? {
             if stat.kind == Kind::Symlink
                 && self.files.volume.readlink_at(&self.base, path).as_deref() == Ok(target)
             {
+                self.tell_escaped_target(path, raw, target);
                 self.report.unchanged += 1;
                 return self.tell();
             }
             self.unlink(path)?;
         }
         match self.try_make(path, |volume, base| volume.import_symlink_at(target, base, path)) {
-            Ok(()) => {}
+            Ok(()) => self.tell_escaped_target(path, raw, target),
             Err(Error::NameTooLong | Error::NoEntry | Error::Invalid) => {
                 self.lose(Loss::Targets, path.as_bytes());
                 return Ok(());
@@ -155,6 +184,12 @@ impl<'a> Importer<'a> {
         self.set_times(path, times)?;
         self.report.symlinks += 1;
         self.tell()
+    }
+
+    fn tell_escaped_target(&mut self, path: &str, raw: &[u8], target: &str) {
+        if target.as_bytes() != raw {
+            self.report.lose(Loss::EscapedTargets, || format!("{path}: {} -> {target}", shown(raw)));
+        }
     }
 
     /// Gives what was imported at `first` one more name. Returns false if it is not there.

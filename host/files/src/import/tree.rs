@@ -1,7 +1,6 @@
 //! Imports trees of the host.
 
 use super::importer::{Importer, Sink, Times};
-use crate::files::join;
 use crate::{Files, FilesError, Loss, Progress, Report};
 use kvfs::Timestamp;
 use rustix::fs::{Mode, OFlags};
@@ -20,7 +19,8 @@ const CHUNK_BYTES: usize = kvfs::limits::MAX_WRITE_BYTES;
 impl Files {
     /// Imports what is in a directory of the host into the directory `to`, which is made with those on
     /// the way to it. Times, symbolic and hard links and holes are kept. What a volume cannot hold is
-    /// left out and named in the report. No link of the host is followed.
+    /// left out and named in the report; so are names that are not UTF-8, which
+    /// [`volume_name`](crate::volume_name) escapes. No link of the host is followed.
     ///
     /// Entries that are there already are replaced, and directories are merged. Files and links with the
     /// same size and time are left as they are, so running an import again goes on where it was cut.
@@ -47,8 +47,9 @@ struct Tree<'i, 'a> {
     frames: Vec<Frame>,
     /// The path in the volume, relative to where the import goes.
     path: String,
-    /// The path of the host.
+    /// The path of the host, and that of the tree's root.
     place: PathBuf,
+    root: &'i Path,
     /// The first names of files with several, by device and inode, and how many more are to come.
     linked: HashMap<(u64, u64), (String, u64)>,
     /// The owner of the tree's root.
@@ -64,13 +65,14 @@ struct Frame {
 }
 
 impl<'i, 'a> Tree<'i, 'a> {
-    fn new(importer: &'i mut Importer<'a>, from: &Path) -> Result<Self, FilesError> {
+    fn new(importer: &'i mut Importer<'a>, from: &'i Path) -> Result<Self, FilesError> {
         let found = std::fs::metadata(from).map_err(FilesError::host("read", from))?;
         let mut tree = Self {
             importer,
             frames: Vec::new(),
             path: String::new(),
             place: from.to_owned(),
+            root: from,
             linked: HashMap::new(),
             owner: found.uid(),
             chunk: Vec::new(),
@@ -91,13 +93,11 @@ impl<'i, 'a> Tree<'i, 'a> {
             };
             self.place.push(&name);
             let path_length = self.path.len();
-            let whole = [self.path.as_bytes(), name.as_bytes()].join(&b'/');
-            let Some(_) = self.importer.text(whole.strip_prefix(b"/").unwrap_or(&whole)) else {
+            if !self.take_path(kind) {
                 self.place.pop();
                 continue;
-            };
-            join(&mut self.path, &name.to_string_lossy());
-            let entered = self.entry(kind)?;
+            }
+            let entered = self.entry()?;
             if !entered {
                 self.path.truncate(path_length);
                 self.place.pop();
@@ -106,8 +106,9 @@ impl<'i, 'a> Tree<'i, 'a> {
         Ok(())
     }
 
-    /// Imports an entry. Returns whether it is a directory, which was entered.
-    fn entry(&mut self, kind: FileType) -> Result<bool, FilesError> {
+    /// Takes the path of an entry. Returns false, and counts it as left out, if a volume cannot hold it.
+    fn take_path(&mut self, kind: FileType) -> bool {
+        let raw = self.place.strip_prefix(self.root).unwrap_or(&self.place).as_os_str().as_bytes();
         let loss = match kind {
             kind if kind.is_fifo() => Some(Loss::Pipes),
             kind if kind.is_socket() => Some(Loss::Sockets),
@@ -115,9 +116,20 @@ impl<'i, 'a> Tree<'i, 'a> {
             _ => None,
         };
         if let Some(loss) = loss {
-            self.importer.lose(loss, self.path.as_bytes());
-            return Ok(false);
+            self.importer.lose(loss, raw);
+            return false;
         }
+        match self.importer.path(raw) {
+            Some(path) => {
+                self.path = path;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Imports an entry. Returns whether it is a directory, which was entered.
+    fn entry(&mut self) -> Result<bool, FilesError> {
         let found = match std::fs::symlink_metadata(&self.place) {
             Ok(found) => found,
             // Removed meanwhile.
@@ -195,7 +207,7 @@ impl<'i, 'a> Tree<'i, 'a> {
             self.importer.lose(Loss::Owners, path);
         }
         if !found.is_symlink() {
-            self.importer.report.lose_mode(found.mode(), found.is_dir(), || path.escape_ascii().to_string());
+            self.importer.report.lose_mode(found.mode(), found.is_dir(), || self.path.clone());
         }
         if has_attributes(&self.place) {
             self.importer.lose(Loss::Attributes, path);

@@ -3,6 +3,8 @@
 mod archives;
 mod basics;
 mod copies;
+#[cfg(unix)]
+mod names;
 mod shared;
 #[cfg(unix)]
 mod trees;
