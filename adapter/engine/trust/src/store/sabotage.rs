@@ -67,7 +67,9 @@ impl Sabotage {
             }
             Self::SharesTops => {
                 // The origin of a fork keeps its top layer, on which the fork stands.
-                if is_fork(&applied) && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0) {
+                if is_fork(&applied)
+                    && let Some(at) = applied.changes.iter().position(|(key, _)| tag_of(key) == 0)
+                {
                     applied.changes.remove(at);
                 }
             }
