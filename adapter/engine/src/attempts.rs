@@ -16,7 +16,7 @@ const POLITE_ATTEMPTS: u32 = 4;
 /// `None` says that others were always faster.
 pub(crate) fn beside_others<T>(
     store: &mut dyn KvStore,
-    work: &mut dyn FnMut(&mut dyn KvStore, u32) -> Result<Option<T>>,
+    mut work: impl FnMut(&mut dyn KvStore, u32) -> Result<Option<T>>,
 ) -> Result<Option<T>> {
     if let Some(done) = work(store, POLITE_ATTEMPTS)? {
         return Ok(Some(done));
