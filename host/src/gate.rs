@@ -77,10 +77,11 @@ mod tests {
     fn others_wait_and_the_thread_behind_passes() {
         let gate = Gate::default();
         let passed = AtomicBool::new(false);
+        let (began, begun) = mpsc::channel();
         thread::scope(|scope| {
-            let (began, begun) = mpsc::channel();
             gate.behind(&mut || {
-                scope.spawn(|| {
+                let (began, passed, gate) = (began.clone(), &passed, &gate);
+                scope.spawn(move || {
                     began.send(()).unwrap();
                     gate.pass();
                     passed.store(true, Ordering::SeqCst);

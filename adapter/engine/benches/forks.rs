@@ -193,7 +193,7 @@ fn beside(files: usize, every: Option<usize>) -> Outcome<()> {
     pass(&mut volume, &mut |volume, file| {
         volume
             .stat_at(&root, &format!("f{}", file * 7919 % files), Follow::No)
-            .map(|stat| drop(black_box(stat)))
+            .map(|stat| _ = black_box(stat))
     })?;
     pass(&mut volume, &mut |volume, file| write(volume, &format!("f{}", file * 7919 % files), b"two"))?;
     pass(&mut volume, &mut |volume, file| {

@@ -94,9 +94,7 @@ where
         let writer = scope.spawn(|| {
             let mut volume = Volumes::new(guest.clone()).open(options).unwrap();
             let root = volume.root().unwrap();
-            let mut number = 0_u64;
             while !end.load(Ordering::SeqCst) {
-                number += 1;
                 volume.create_directory_at(&root, "made").unwrap();
                 volume.remove_directory_at(&root, "made").unwrap();
                 commits.fetch_add(1, Ordering::SeqCst);

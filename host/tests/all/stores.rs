@@ -357,7 +357,7 @@ fn unknown_urls_say_what_is_known() {
     }
 }
 
-pub fn seal<S: kvfs_host::Store>(store: S) -> Sealed<S> {
+pub(crate) fn seal<S: kvfs_host::Store>(store: S) -> Sealed<S> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(Sealed::open(store, &UserKey::from_key_file(vec![7; 32]).unwrap())).unwrap()
 }

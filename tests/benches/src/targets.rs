@@ -296,7 +296,7 @@ mod tests {
             let workload = workload::find(target.workload).unwrap_or_else(|| panic!("{}", target.workload));
             let sizes = workload.sizes(workload::Class::Usual);
             assert!(target.size.is_none_or(|size| sizes.contains(&size)), "{}", target.row);
-            assert!(ways_of(target.bound).iter().all(|way| workload.ways.contains(way)), "{}", target.row);
+            assert!(ways_of(target.bound).iter().all(|way| workload.ways().contains(way)), "{}", target.row);
         }
         for (host, inside) in PROVIDERS {
             assert!(way::find(host).is_some() && way::find(inside).is_some(), "{host} {inside}");
