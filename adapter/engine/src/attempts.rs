@@ -11,13 +11,13 @@ pub(crate) const MAX_ATTEMPTS: u32 = 1024;
 /// them wait.
 const POLITE_ATTEMPTS: u32 = 4;
 
+/// A change in so many attempts. It is code of its own wherever it is called from.
+type Work<'w, T> = dyn FnMut(&mut dyn KvStore, u32) -> Result<Option<T>> + 'w;
+
 /// Makes a change that may be overtaken by others: first beside them, then while they wait if the store can
 /// let them, and else beside them again. `work` gets the store and the number of attempts that it has;
 /// `None` says that others were always faster.
-pub(crate) fn beside_others<T>(
-    store: &mut dyn KvStore,
-    mut work: impl FnMut(&mut dyn KvStore, u32) -> Result<Option<T>>,
-) -> Result<Option<T>> {
+pub(crate) fn beside_others<T>(store: &mut dyn KvStore, work: &mut Work<'_, T>) -> Result<Option<T>> {
     if let Some(done) = work(store, POLITE_ATTEMPTS)? {
         return Ok(Some(done));
     }

@@ -56,7 +56,8 @@ pub fn set_settings(
     check_volume_name(volume)?;
     let keys = KeySpace::new(volume);
     let limits = store.limits()?;
-    let set = beside_others(store, |store, attempts| try_to_set(store, &keys, &limits, change, attempts))?;
+    let set =
+        beside_others(store, &mut |store, attempts| try_to_set(store, &keys, &limits, change, attempts))?;
     let busy = "others keep changing the volume; try again";
     set.ok_or_else(|| Error::Store(StoreError::Unavailable(busy.to_owned())))
 }

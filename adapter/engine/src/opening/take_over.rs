@@ -38,7 +38,7 @@ pub(super) fn take_over(
     limits: &Limits,
     mut image: Option<&mut Image>,
 ) -> Result<Taken> {
-    let taken = beside_others(store, |store, attempts| {
+    let taken = beside_others(store, &mut |store, attempts| {
         try_to_take_over(store, clock, keys, options, limits, image.as_deref_mut(), attempts)
     })?;
     let busy = "others keep changing the volume; try again";

@@ -113,7 +113,7 @@ pub(super) fn attempt<T>(
         return Err(Error::StoreLimits("volumes in layers need a max-batch-entries of at least 8"));
     }
     let mut number = 0;
-    let done = beside_others(store, |store, attempts| {
+    let done = beside_others(store, &mut |store, attempts| {
         let mut store = Planning::new(store, &limits);
         for _ in 0..attempts {
             let planned = plan(&mut store, number)?;

@@ -67,6 +67,37 @@ fn what_was_not_done_and_what_only_reads_is_sent_again() {
 }
 
 #[test]
+fn an_apply_that_was_not_done_is_sent_again() {
+    let server = Server::start();
+    let mut store = server.open();
+    for status in [503, 408, 429] {
+        let before = counted(&mut store);
+        server.order([says(status, "later"), says(status, "later")]);
+        server.requests();
+        advance(&mut store, before).unwrap();
+        assert_eq!(server.requests(), 3, "{status}");
+        assert_eq!(counted(&mut store), before + 1, "{status}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_longer_than_a_store_gives_is_not_read() {
+    let server = Server::start();
+    let mut store = server.open();
+    let (next, outcome) = step(&mut store, true);
+    outcome.unwrap();
+    server.requests();
+    assert_eq!(counted(&mut store), next);
+    let requests = server.requests();
+    let too_long = || Fault::Says(200, OURS, vec![0; kvfs_http_wire::MAX_ANSWER_BYTES + 1]);
+    server.order([too_long()]);
+    assert_eq!(counted(&mut store), next);
+    assert_eq!(server.requests(), requests + 1);
+    server.order([too_long()]);
+    assert_eq!(advance(&mut store, next), Err(StoreError::UnknownOutcome));
+}
+
+#[test]
 fn what_is_no_answer_of_a_store_is_an_error_in_a_line() {
     let server = Server::start();
     let mut store = server.open();
