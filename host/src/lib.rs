@@ -93,6 +93,7 @@
 
 mod contract;
 mod ends;
+mod gate;
 mod memory_limit;
 mod store;
 
@@ -111,7 +112,6 @@ mod audited;
 mod below;
 mod engine_store;
 mod file_store;
-mod gate;
 mod limited;
 mod linker;
 mod memory;
