@@ -10,6 +10,7 @@ use crate::copy::{COPY_WINDOW_BYTES, hides_older, live_changes};
 use crate::directory::Directory;
 use crate::log::Log;
 use crate::moving::Moving;
+use crate::record::Builder;
 use crate::records::Records;
 use crate::segment::damaged;
 use kvfs_contract::StoreError;
@@ -101,7 +102,9 @@ fn gather<D: Directory>(
     let builder = &mut moving.builder;
     let mut is_done = false;
     let passed = |at: u64| at - moving.offset;
-    while (builder.size_bytes() as u64) < at_most && passed(records.offset()) < PASSED_PER_COPIED * at_most {
+    // An empty record has bytes too: where only a few are left, one record is passed all the same.
+    let is_full = |builder: &Builder| !builder.is_empty() && builder.size_bytes() as u64 >= at_most;
+    while !is_full(builder) && passed(records.offset()) < PASSED_PER_COPIED * at_most {
         let Some(record) = records.next()? else {
             if records.offset() != accepted_bytes {
                 return Err(damaged(epoch, records.offset()));

@@ -147,3 +147,33 @@ fn read(disk: Disk) -> State {
     let reader = FileReader::open(&SimDirectory::new(disk)).unwrap().unwrap();
     reader.page(b"", b"", |_| true).unwrap().into_iter().map(|entry| (entry.key, entry.value)).collect()
 }
+
+/// Copies in a store whose first segment has one value of so many bytes that counts, behind which are
+/// segments with none.
+fn collect_behind_a_value_of(bytes: usize) {
+    let options = Options {
+        min_segment_bytes: 256 << 10,
+        min_garbage_bytes: 1 << 20,
+        reserve_bytes: 256,
+        ..Options::DEFAULT
+    };
+    let mut store = FileStore::open_with(SimDirectory::new(Disk::default()), options).unwrap();
+    store.set(&[], &[(b"kept", Some(&vec![7; bytes]))], false).unwrap();
+    for number in 0..100_u8 {
+        store.set(&[], &[(b"other", Some(&vec![number; 16 << 10]))], false).unwrap();
+    }
+    assert_eq!(store.value_of(b"kept").unwrap().map(|value| value.len()), Some(bytes));
+}
+
+/// A step that had copied nearly as much as it may, by less than an empty record has, went on for ever.
+#[test]
+fn a_step_of_a_collection_ends_however_much_of_it_is_left() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for less in (0..1_200).step_by(8) {
+            collect_behind_a_value_of((128 << 10) - less);
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(std::time::Duration::from_secs(120)).expect("a step that ends");
+}
