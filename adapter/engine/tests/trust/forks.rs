@@ -593,3 +593,36 @@ fn a_changed_file_is_told_by_all_its_names() {
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found.contains(&"M /b/three bytes".to_owned()), "{found:?}");
 }
+
+/// However many layers there are, a page of a directory reads about twice what it shows, and a merge of
+/// layers reads each of them once.
+#[test]
+fn records_of_low_layers_are_not_read_again_for_each_page() {
+    const LAYERS: usize = 31;
+    const FILES_IN_LAYER: usize = 200;
+    let store = TestStore::new(LARGE);
+    let (mut volume, root) = open(&store, "main");
+    for layer in 0..LAYERS {
+        for file in 0..FILES_IN_LAYER {
+            let made = create(&mut volume, &root, &format!("f{}", file * LAYERS + layer));
+            volume.close(made).unwrap();
+        }
+        volume.sync_all().unwrap();
+        fork(&store, "main", &format!("s{layer}"));
+    }
+    volume.close(root).unwrap();
+    drop(volume);
+    let files = (LAYERS * FILES_IN_LAYER) as u64;
+    let (mut volume, root) = open(&store, "main");
+    store.reset_calls();
+    assert_eq!(crate::tree::list(&mut volume, &root).unwrap().len() as u64, files);
+    let calls = store.calls();
+    assert!(calls.entries_scanned < 5 * files / 2, "{calls:?} for {files} names");
+    drop(volume);
+    store.reset_calls();
+    volumes::flatten(&mut store.clone(), &mut TestClock::default(), "main").unwrap();
+    let calls = store.calls();
+    // A name and an inode each, and the root in each layer.
+    assert!(calls.entries_scanned <= 2 * files + LAYERS as u64, "{calls:?} for {files} files");
+    check(&store, "main");
+}
