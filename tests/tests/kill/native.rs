@@ -67,8 +67,7 @@ fn killed_over_and_over_a_store_keeps_what_was_synced_and_its_size() {
          acknowledged, of which one kill lost {most_lost} at most; contents of up to {largest_contents_bytes} \
          bytes in a file of up to {largest_file_bytes}"
     );
-    // On a busy machine many are killed before.
-    assert!(cycles < 10 || after_a_sync * 8 > cycles, "too few processes reach a sync: {after_a_sync}");
+    assert!(cycles < 10 || after_a_sync * 2 > cycles, "too few processes reach a sync: {after_a_sync}");
 }
 
 impl Life {
