@@ -53,7 +53,7 @@ impl Cost {
         }
         (self.size, self.written) = (size, self.written.min(size));
         if let Some(extents) = &mut self.extents {
-            extents.retain(|index, _| index * layout.extent_bytes < size);
+            extents.retain(|index, _| index.saturating_mul(layout.extent_bytes) < size);
             self.below.retain(|index| extents.contains_key(index));
             let (tail, within) = (size / layout.extent_bytes, size % layout.extent_bytes);
             if let Some(end) = extents.get_mut(&tail).filter(|end| **end > within) {
