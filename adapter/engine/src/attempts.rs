@@ -1,6 +1,6 @@
 //! Changes that rest on records which others change too: planned, applied, and planned again.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 
 /// How often a change is planned anew because others changed what it rests on. A writer that commits in less
@@ -27,6 +27,13 @@ pub(crate) fn beside_others<T>(store: &mut dyn KvStore, work: &mut Work<'_, T>) 
         Some(Ok(None)) | None => work(store, MAX_ATTEMPTS),
         Some(done) => done,
     }
+}
+
+/// The error of a change that others always came before.
+pub(crate) fn busy() -> Error {
+    Error::Store(StoreError::Unavailable(
+        "others keep changing the volume; nothing was done, try again".to_owned(),
+    ))
 }
 
 /// Keys that are read ahead of a plan. A plan that reads more is no short change.
@@ -129,5 +136,11 @@ impl KvStore for Planning<'_> {
         // What the plan itself changes, it may read again.
         self.ahead.clear();
         self.store.apply(guards, mutations, level)
+    }
+
+    fn exclusively(&mut self, work: &mut dyn FnMut(&mut dyn KvStore)) -> bool {
+        // As in `apply`: it is for a change on the way to the one that is planned.
+        self.ahead.clear();
+        self.store.exclusively(work)
     }
 }

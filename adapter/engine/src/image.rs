@@ -108,14 +108,7 @@ fn read(store: &mut dyn KvStore, superblock: &Superblock, keys: &KeySpace) -> Re
     let changes = Changes::new();
     for (mut start, end) in layered.record_ranges() {
         loop {
-            let layers = Layers {
-                store: Some(&mut *store),
-                keys: &layered,
-                changes: &changes,
-                lower: None,
-                max_keys: limits.max_batch_entries as usize,
-                first_layer: 0,
-            };
+            let layers = Layers::of_store(store, &layered, &changes, limits.max_batch_entries as usize);
             let page = layers.scan(&start, &end, max_entries, max_bytes)?.entries;
             let Some(last) = page.last() else { break };
             start.clone_from(&last.key);

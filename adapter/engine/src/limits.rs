@@ -135,6 +135,10 @@ pub const MORE_OWN_LAYERS: u32 = 128;
 /// Most layers below a volume's top layer. A `get` asks for a record in all of them at once.
 pub const MAX_LAYERS: usize = 32;
 
+/// Most hashes of records that a writer keeps of the layers that it wrote, of 4 bytes each: it need not look
+/// for a record where it never put one.
+pub(crate) const MAX_KNOWN_RECORDS: usize = 1 << 20;
+
 /// Smallest `max-batch-entries` of a store in which volumes can be forked: a fork changes as many
 /// records at once.
 pub const MIN_FORK_BATCH_ENTRIES: u32 = 8;

@@ -1,6 +1,7 @@
 //! The place of a scan in several layers, whose records come in the order of their keys.
 
 use crate::store::Entry;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 /// Where a scan of all layers is. It goes on from page to page with what was read and not returned, so
@@ -8,6 +9,8 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Cursor {
     runs: Vec<Run>,
+    /// Room for the numbers of layers below that have the next record too.
+    behind: Vec<usize>,
     end: Vec<u8>,
     max_entries: u32,
     max_bytes: u32,
@@ -38,17 +41,25 @@ pub(crate) struct Asked {
 
 impl Cursor {
     /// A page has at most so many entries, and ends with the one by which it has so many bytes.
-    pub(super) fn new(layers: usize, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Self {
+    /// Those of the layers are asked for which this is said.
+    pub(super) fn new(asks: &[bool], start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Self {
         // All layers together have a page, and few have more than twice their share of it.
-        let layers_count = u32::try_from(layers).unwrap_or(u32::MAX).max(1);
+        let asked = asks.iter().filter(|asks| **asks).count();
+        let layers_count = u32::try_from(asked).unwrap_or(u32::MAX).max(1);
         let share = |most: u32| (most / layers_count).saturating_mul(2).clamp(most.min(1), most);
-        let run = || Run {
+        let run = |asks: &bool| Run {
             entries: VecDeque::new(),
-            next: Some(start.to_vec()),
+            next: asks.then(|| start.to_vec()),
             max_entries: share(max_entries),
             max_bytes: share(max_bytes),
         };
-        Self { runs: (0..layers).map(|_| run()).collect(), end: end.to_vec(), max_entries, max_bytes }
+        Self {
+            runs: asks.iter().map(run).collect(),
+            behind: Vec::new(),
+            end: end.to_vec(),
+            max_entries,
+            max_bytes,
+        }
     }
 
     /// Returns whether a page of so many entries and bytes ends.
@@ -85,16 +96,22 @@ impl Cursor {
     /// highest one wins.
     pub(super) fn next_entry(&mut self) -> Option<(Entry, usize)> {
         let mut least: Option<(&[u8], usize)> = None;
+        self.behind.clear();
         for (number, run) in self.runs.iter().enumerate() {
             let Some(entry) = run.entries.front() else { continue };
-            if least.is_none_or(|(key, _)| entry.key.as_slice() < key) {
-                least = Some((&entry.key, number));
+            match least.map_or(Ordering::Less, |(key, _)| entry.key.as_slice().cmp(key)) {
+                Ordering::Less => {
+                    least = Some((&entry.key, number));
+                    self.behind.clear();
+                }
+                Ordering::Equal => self.behind.push(number),
+                Ordering::Greater => {}
             }
         }
         let (_, from) = least?;
         let entry = self.runs.get_mut(from)?.entries.pop_front()?;
-        for run in &mut self.runs {
-            if run.entries.front().is_some_and(|other| other.key == entry.key) {
+        for number in &self.behind {
+            if let Some(run) = self.runs.get_mut(*number) {
                 run.entries.pop_front();
             }
         }

@@ -9,11 +9,13 @@ pub(crate) mod chain;
 mod cursor;
 pub(crate) mod doubt;
 pub(crate) mod journal_view;
+pub(crate) mod known;
 pub(crate) mod overlay;
 
 use self::batch::{Batch, Piece, Tombstone};
 use self::chain::Chain;
 use self::doubt::{Completion, Doubt, Resolved, State};
+use self::known::Known;
 use self::overlay::{Found, Layers, Lower, Page, sealing_key};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
@@ -41,6 +43,8 @@ pub(crate) struct Backing {
     pub(crate) lower: Option<Lower>,
     /// Inodes from this number on are in the top layer alone, if anywhere.
     first_inode: u64,
+    /// What the layers cannot have, as their writer knows.
+    known: Option<Known>,
     pub(crate) journal: Journal,
     /// The superblock in the store.
     pub(crate) committed: Superblock,
@@ -84,6 +88,7 @@ impl Backing {
             keys,
             lower,
             first_inode: 0,
+            known: None,
             moved: false,
             read_by: None,
             journal,
@@ -197,7 +202,7 @@ impl Backing {
             return Err(Error::Fenced);
         };
         if let Some(chain) = chain::read_beside_others(&mut *self.store, &changed, &self.keys)? {
-            self.set_chain(&chain);
+            self.go_on_in(&chain, changed.is_top_written());
             self.read_by = found.map(<[u8]>::to_vec);
         }
         Ok(false)
@@ -212,7 +217,15 @@ impl Backing {
         let store: Option<&mut dyn KvStore> = if with_store { Some(&mut *self.store) } else { None };
         let max_keys = self.limits.max_batch_entries as usize;
         let (changes, lower) = (&self.journal.changes, self.lower.as_mut());
-        Layers { store, keys: &self.keys, changes, lower, max_keys, first_layer: 0 }
+        Layers {
+            store,
+            keys: &self.keys,
+            changes,
+            lower,
+            max_keys,
+            first_layer: 0,
+            known: self.known.as_ref(),
+        }
     }
 
     pub(crate) fn scan(
@@ -286,7 +299,7 @@ impl Backing {
     ///
     /// # Cost
     /// Nothing above an image alone. Above other layers, one `get` if something is deleted that they
-    /// may have.
+    /// may have, and that this opener did not put there.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
         let layers = self.keys.layers_below();
         if self.lower.is_none() && layers == 0 {
@@ -303,10 +316,16 @@ impl Backing {
                 Some(lower) => lower.get(&self.keys, key)?.is_some(),
                 None => false,
             };
-            if layers > 0 && self.may_be_below(key) {
+            let was_put_below = || {
+                let known = self.known.as_ref().zip(self.keys.inner(key));
+                known.is_some_and(|(known, inner)| known.is_below(inner))
+            };
+            let may_be_below = layers > 0 && self.may_be_below(key);
+            let hides = in_image || may_be_below && was_put_below();
+            if may_be_below && !hides {
                 asked.push((tombstones.len(), key.to_vec()));
             }
-            tombstones.push(in_image.then(|| tombstone(key)));
+            tombstones.push(hides.then(|| tombstone(key)));
         }
         if !asked.is_empty() {
             let keys: Vec<&[u8]> = asked.iter().map(|(_, key)| key.as_slice()).collect();
@@ -437,6 +456,11 @@ impl Backing {
         let mut value = std::mem::take(&mut self.spare_value);
         let stored_settings = settings.as_ref().map(|settings| settings.stored(&self.keys));
         let mut mutations = piece.map_or_else(Vec::new, Piece::mutations);
+        if let Some(known) = self.known.as_mut().filter(|known| known.notes()) {
+            // Before they are applied: afterwards it may not be known whether they are.
+            let keys = mutations.iter().map(Mutation::key);
+            keys.filter_map(|key| self.keys.inner(key)).for_each(|inner| known.note(inner));
+        }
         if let Some(superblock) = superblock.as_mut()
             && !mutations.is_empty()
         {
@@ -543,9 +567,9 @@ impl Backing {
         let Some(chain) = chain::read_beside_others(&mut *self.store, &superblock, &self.keys)? else {
             return Ok(false);
         };
+        self.go_on_in(&chain, superblock.is_top_written());
         self.committed_value = superblock.encode(self.keys.superblock());
         self.committed = superblock;
-        self.set_chain(&chain);
         self.read_by = None;
         Ok(true)
     }
@@ -554,6 +578,21 @@ impl Backing {
     pub(crate) fn set_chain(&mut self, chain: &Chain) {
         chain.set_in(&mut self.keys);
         self.first_inode = chain.first_inode;
+    }
+
+    /// Goes on in layers that a tool made, or this opener as one. `top_written`: the top one may hold records.
+    fn go_on_in(&mut self, chain: &Chain, top_written: bool) {
+        self.set_chain(chain);
+        if let Some(known) = &mut self.known {
+            known.follow(chain, top_written);
+        }
+    }
+
+    /// Keeps in mind what it puts into these layers, and into those to come: for the volume's only writer.
+    pub(crate) fn know_layers(&mut self, chain: &Chain) {
+        let mut known = Known::default();
+        known.follow(chain, self.committed.is_top_written());
+        self.known = Some(known);
     }
 
     /// Keeps the completion of a commit whose last apply is in doubt.

@@ -5,6 +5,7 @@
 
 use super::cursor::{Asked, Cursor};
 use super::journal_view;
+use super::known::{Known, Sought};
 use crate::error::{Error, Result};
 use crate::store::{Entry, KvStore, StoreError};
 use crate::stored::image::Image;
@@ -143,14 +144,28 @@ pub(crate) struct Layers<'v> {
     pub(crate) max_keys: usize,
     /// The highest layer that a `get` asks: 0 is the top one.
     pub(crate) first_layer: usize,
+    /// Which layers need not be asked, if anything is known of them.
+    pub(crate) known: Option<&'v Known>,
+}
+
+impl<'v> Layers<'v> {
+    /// The layers of a store alone, of which nothing is known, from the top one down.
+    pub(crate) fn of_store(
+        store: &'v mut dyn KvStore,
+        keys: &'v KeySpace,
+        changes: &'v Changes,
+        max_keys: usize,
+    ) -> Self {
+        Self { store: Some(store), keys, changes, lower: None, max_keys, first_layer: 0, known: None }
+    }
 }
 
 impl Layers<'_> {
     /// Reads keys.
     ///
     /// # Cost
-    /// One `get` for the keys in all layers of the store, or more if these are more keys than a `get`
-    /// takes.
+    /// One `get` for the keys in all layers of the store that may have them, or more if these are more keys
+    /// than a `get` takes.
     pub(crate) fn get(mut self, keys: &[&[u8]]) -> Result<Vec<Option<Found>>> {
         let in_store = match &mut self.store {
             Some(store)
@@ -162,7 +177,7 @@ impl Layers<'_> {
             }
             Some(store) => {
                 let layers = self.first_layer..self.keys.layers_below() + 1;
-                get_layered(&mut **store, self.keys, self.changes, layers, self.max_keys, keys)?
+                get_layered(&mut **store, self.keys, self.changes, self.known, layers, self.max_keys, keys)?
             }
             None => keys.iter().map(|_| None).collect(),
         };
@@ -232,8 +247,18 @@ impl Layers<'_> {
     /// Returns where a scan of all layers begins that has pages of so many entries and bytes.
     pub(crate) fn cursor(&self, start: &[u8], end: &[u8], max_entries: u32, max_bytes: u32) -> Cursor {
         let layers = 1 + self.keys.layers_below() + usize::from(self.lower.is_some());
+        let sought = self.known.and_then(|known| {
+            let sought = known.sought_between(self.keys.inner(start)?, self.keys.inner(end)?)?;
+            Some((known, sought))
+        });
+        let in_store = 1 + self.keys.layers_below();
+        let asks: Vec<bool> = (0..layers)
+            .map(|layer| {
+                layer >= in_store || sought.is_none_or(|(known, sought)| known.may_have(layer, sought))
+            })
+            .collect();
         let (start, end) = (self.keys.in_layer(0, start), self.keys.in_layer(0, end));
-        Cursor::new(layers, &start, &end, max_entries, max_bytes)
+        Cursor::new(&asks, &start, &end, max_entries, max_bytes)
     }
 
     /// Returns the next page, with tombstones where nothing above them hides them, or without. The layers
@@ -314,16 +339,25 @@ fn get_layered(
     store: &mut dyn KvStore,
     keyspace: &KeySpace,
     changes: &Changes,
+    known: Option<&Known>,
     layers: Range<usize>,
     max_keys: usize,
     keys: &[&[u8]],
 ) -> Result<Vec<Option<Found>>> {
     let mut found: Vec<Option<Found>> = keys.iter().map(|_| None).collect();
+    let sought: Vec<Option<Sought>> = keys
+        .iter()
+        .map(|key| keyspace.inner(key).map(|inner| known.map_or(Sought::ANY, |known| known.sought(inner))))
+        .collect();
     // Key by key, each from above: where a `get` takes few keys, a record of a high layer saves
     // asking the others.
     let pairs = (0..keys.len()).flat_map(|at| layers.clone().map(move |layer| (at, layer)));
-    let is_own = |at: usize| keys.get(at).is_some_and(|key| keyspace.inner(key).is_none());
-    let mut wanted = pairs.filter(|(at, layer)| *layer == layers.start || !is_own(*at)).peekable();
+    // The volume's own records are in no layer, and are asked for once.
+    let may_have = |at: usize, layer: usize| match (sought.get(at), known) {
+        (Some(Some(sought)), Some(known)) => known.may_have(layer, *sought),
+        (sought, _) => layer == layers.start || sought.is_some_and(Option::is_some),
+    };
+    let mut wanted = pairs.filter(|(at, layer)| may_have(*at, *layer)).peekable();
     let mut most = max_keys.max(1);
     while wanted.peek().is_some() {
         let asked: Vec<(usize, usize)> = wanted

@@ -50,14 +50,8 @@ impl<'s> Layered<'s> {
     }
 
     fn layers<'l>(&'l mut self, changes: &'l Changes) -> Layers<'l> {
-        Layers {
-            store: Some(self.store),
-            keys: &self.keys,
-            changes,
-            lower: self.lower.as_mut(),
-            max_keys: self.max_keys,
-            first_layer: 0,
-        }
+        let lower = self.lower.as_mut();
+        Layers { lower, ..Layers::of_store(self.store, &self.keys, changes, self.max_keys) }
     }
 
     /// The image below, if there is one.

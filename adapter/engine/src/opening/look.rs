@@ -2,6 +2,7 @@
 
 use super::checks::{Heads, check_new, check_volume_name, decode_usable};
 use super::nothing::Midnight;
+use crate::attempts::busy;
 use crate::backing::Backing;
 use crate::backing::chain::read_beside_others;
 use crate::backing::journal_view::read_journal;
@@ -9,7 +10,7 @@ use crate::backing::overlay::Lower;
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::options::Options;
-use crate::store::{KvStore, StoreError};
+use crate::store::KvStore;
 use crate::stored::image::Image;
 use crate::stored::key::KeySpace;
 use crate::stored::record::journal::Changes;
@@ -75,7 +76,7 @@ impl Volume {
             backing.journal.changes = changes;
             return Ok(Self::new(Box::new(Midnight), options, backing, room).fixed());
         }
-        Err(Error::Store(StoreError::Unavailable("others keep changing the volume".to_owned())))
+        Err(busy())
     }
 
     /// Makes it a volume that never takes changes.
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         Access, At, Clock, Durability, Entry, Follow, Guard, Limits, MemoryStore, Mode, Mutation, OpenFlags,
-        Timestamp,
+        StoreError, Timestamp,
     };
 
     struct Noon;

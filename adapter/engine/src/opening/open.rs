@@ -108,6 +108,7 @@ impl Volume {
             volume.read_only = true;
             return Ok(volume);
         }
+        volume.backing.know_layers(&taken.chain);
         volume.recover_journal()?;
         volume.load_pending()?;
         volume.recount()?;

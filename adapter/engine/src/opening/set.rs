@@ -1,7 +1,7 @@
 //! Shows and sets the settings of a volume without opening it: for hosts and tools.
 
 use super::checks::{Heads, check_new, check_volume_name};
-use crate::attempts::beside_others;
+use crate::attempts::{beside_others, busy};
 use crate::error::{Error, Result};
 use crate::quota::{Quota, Settings, Used};
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
@@ -58,8 +58,7 @@ pub fn set_settings(
     let limits = store.limits()?;
     let set =
         beside_others(store, &mut |store, attempts| try_to_set(store, &keys, &limits, change, attempts))?;
-    let busy = "others keep changing the volume; try again";
-    set.ok_or_else(|| Error::Store(StoreError::Unavailable(busy.to_owned())))
+    set.ok_or_else(busy)
 }
 
 /// Changes the settings in so many attempts; `None` if others were always faster.

@@ -1,7 +1,7 @@
 //! Takes a volume over, to become its only writer, or makes it.
 
 use super::checks::{Heads, check_new, check_same_name, decode_usable};
-use crate::attempts::beside_others;
+use crate::attempts::{beside_others, busy};
 use crate::backing::chain::{Chain, layers_of, new_layer, read_beside_others};
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -41,8 +41,7 @@ pub(super) fn take_over(
     let taken = beside_others(store, &mut |store, attempts| {
         try_to_take_over(store, clock, keys, options, limits, image.as_deref_mut(), attempts)
     })?;
-    let busy = "others keep changing the volume; try again";
-    taken.ok_or_else(|| Error::Store(StoreError::Unavailable(busy.to_owned())))
+    taken.ok_or_else(busy)
 }
 
 /// Takes a volume over in so many attempts; `None` if others were always faster.

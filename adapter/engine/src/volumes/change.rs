@@ -1,6 +1,6 @@
 //! One change of a store: records that are replaced together, each guarded on the value that it had.
 
-use crate::attempts::{Planning, beside_others};
+use crate::attempts::{Planning, beside_others, busy};
 use crate::error::{Error, Result};
 use crate::limits::MIN_FORK_BATCH_ENTRIES;
 use crate::store::{Durability, Guard, KvStore, Limits, Mutation, StoreError};
@@ -130,10 +130,4 @@ pub(super) fn attempt<T>(
         Ok(None)
     })?;
     done.ok_or_else(busy)
-}
-
-/// The error of a volume that others change all the time.
-pub(super) fn busy() -> Error {
-    let what = "the volume is being changed all the time; nothing was done, try again";
-    Error::Store(StoreError::Unavailable(what.to_owned()))
 }

@@ -2,6 +2,7 @@
 
 use super::heads::each_head;
 use super::stored::StoredVolume;
+use crate::attempts::busy;
 use crate::error::Result;
 use crate::quota::{Quota, Used};
 use crate::store::KvStore;
@@ -92,7 +93,7 @@ pub fn info(store: &mut dyn KvStore, volume: &str) -> Result<VolumeInfo> {
         info.layers = top.into_iter().chain(&volume.chain.below).map(shown).collect();
         return Ok(info);
     }
-    Err(super::change::busy())
+    Err(busy())
 }
 
 /// The name of a layer, for people and tools.

@@ -3,11 +3,12 @@
 use super::building::Building;
 use super::change::{Change, attempt};
 use super::stored::{StoredVolume, lean_on, let_go, put_header};
+use crate::attempts::busy;
 use crate::backing::chain::read_header;
 use crate::backing::overlay::{Layers, move_value};
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
-use crate::store::{Durability, Entry, KvStore, Limits, StoreError};
+use crate::store::{Durability, Entry, KvStore, Limits};
 use crate::stored::key::{KeySpace, tag};
 use crate::stored::layer_name::LayerName;
 use crate::stored::record::is_tombstone;
@@ -81,9 +82,7 @@ fn merge(store: &mut dyn KvStore, name: &str, now: Timestamp, how_many: HowMany)
             }
         }
     }
-    Err(Error::Store(StoreError::Unavailable(
-        "the volume is being forked all the time; nothing was done, try again".to_owned(),
-    )))
+    Err(busy())
 }
 
 /// Copies what layers hold together into a new one, of which nobody knows yet but as garbage. Breaks if
@@ -123,14 +122,7 @@ fn copy_layers(
     let changes = Changes::new();
     let mut cursor = None;
     loop {
-        let mut layers = Layers {
-            store: Some(&mut *store),
-            keys: &from,
-            changes: &changes,
-            lower: None,
-            max_keys: limits.max_batch_entries as usize,
-            first_layer: 0,
-        };
+        let mut layers = Layers::of_store(store, &from, &changes, limits.max_batch_entries as usize);
         // Nobody changes these layers, so the scan goes on where it was.
         let cursor = cursor.get_or_insert_with(|| {
             let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
@@ -165,14 +157,8 @@ fn moved(
     let mut hides = Vec::new();
     if !hidden.is_empty() {
         let changes = Changes::new();
-        let below = Layers {
-            store: Some(store),
-            keys: to,
-            changes: &changes,
-            lower: None,
-            max_keys: limits.max_batch_entries as usize,
-            first_layer: 1,
-        };
+        let layers = Layers::of_store(store, to, &changes, limits.max_batch_entries as usize);
+        let below = Layers { first_layer: 1, ..layers };
         let keys: Vec<&[u8]> = hidden.iter().map(Vec::as_slice).collect();
         // What an image has is not known here.
         let above_image = volume.superblock.lower.is_some();

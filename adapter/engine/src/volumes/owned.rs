@@ -4,6 +4,7 @@ use super::by::{Writer, is_own};
 use super::heads::each_head_between;
 use super::list::VolumeInfo;
 use super::stored::StoredVolume;
+use crate::attempts::busy;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_OWN_NAME_BYTES, MAX_VOLUME_NAME_BYTES, READDIR_PAGE_BYTES};
 use crate::store::KvStore;
@@ -110,5 +111,5 @@ pub(crate) fn check_owned(
         writer.check_volume(&owner.superblock)?;
         return writer.check_own(&owner, &volume);
     }
-    Err(super::change::busy())
+    Err(busy())
 }

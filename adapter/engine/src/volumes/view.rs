@@ -1,6 +1,7 @@
 //! A volume's records as they are now, read without opening it.
 
 use super::stored::StoredVolume;
+use crate::attempts::busy;
 use crate::backing::overlay::{Found, Layers, Lower, sealing_key};
 use crate::error::{Error, Result};
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
@@ -54,7 +55,7 @@ impl View {
                 page_bytes: READDIR_PAGE_BYTES.min(limits.max_batch_bytes),
             });
         }
-        Err(super::change::busy())
+        Err(busy())
     }
 
     /// Returns what lies in these of the volume's layers, from above, and in the image below.
@@ -73,14 +74,10 @@ impl View {
     }
 
     fn layers<'l>(&'l mut self, store: &'l mut dyn KvStore, changes: &'l Changes) -> Layers<'l> {
-        Layers {
-            store: self.in_store.then_some(store),
-            keys: &self.keys,
-            changes,
-            lower: self.lower.as_mut(),
-            max_keys: self.max_keys,
-            first_layer: 0,
-        }
+        let (is_in_store, lower) = (self.in_store, self.lower.as_mut());
+        let mut layers = Layers { lower, ..Layers::of_store(store, &self.keys, changes, self.max_keys) };
+        layers.store = layers.store.filter(|_| is_in_store);
+        layers
     }
 
     fn get(&mut self, store: &mut dyn KvStore, key: &[u8]) -> Result<Option<Found>> {
@@ -240,14 +237,7 @@ impl View {
         let (mut start, end) = keys.tags_range(first, last);
         let changes = Changes::new();
         loop {
-            let layers = Layers {
-                store: Some(&mut *store),
-                keys: &keys,
-                changes: &changes,
-                lower: None,
-                max_keys: self.max_keys,
-                first_layer: 0,
-            };
+            let layers = Layers::of_store(store, &keys, &changes, self.max_keys);
             let page = layers.scan_with_tombstones(&start, &end, self.page_entries, self.page_bytes)?.entries;
             let Some(last) = page.last() else { return Ok(()) };
             start = [last.key.as_slice(), &[0]].concat();

@@ -3,6 +3,7 @@
 use crate::fixture::{open_volume, write};
 use crate::run::TestClock;
 use crate::store::{LARGE, TestStore, Tool};
+use kvfs::limits::MAX_LAYERS;
 use kvfs::volumes::{self, Taken};
 use kvfs::{Descriptor, Error, Options, StoreError, Volume};
 
@@ -47,6 +48,15 @@ impl Tool for Writer {
 /// Changes a volume beside a writer that commits before every third call, at each of the places among the
 /// calls, and beside one that commits before every call and waits where the store lets it.
 fn beside_a_busy_writer(what: &str, change: impl Fn(&mut TestStore) -> Result<(), Error>) {
+    in_layers_beside_a_busy_writer(1, what, change);
+}
+
+/// As [`beside_a_busy_writer`], with so many layers below the volume's top.
+fn in_layers_beside_a_busy_writer(
+    layers: usize,
+    what: &str,
+    change: impl Fn(&mut TestStore) -> Result<(), Error>,
+) {
     for (every, shift) in [(3, 0), (3, 1), (3, 2), (1, 0)] {
         let mut store = TestStore::new(LARGE);
         let opened = open_volume(&store, options());
@@ -54,10 +64,17 @@ fn beside_a_busy_writer(what: &str, change: impl Fn(&mut TestStore) -> Result<()
         if let Some((volume, root)) = &mut writer.opened {
             write(volume, root, "file", b"kept");
             volume.sync_all().unwrap();
-            volumes::fork(&mut store, &mut TestClock::default(), "v", "other", Taken::Writable).unwrap();
+            let mut clock = TestClock::default();
+            volumes::fork(&mut store, &mut clock, "v", "other", Taken::Writable).unwrap();
             write(volume, root, "file", b"kept");
             volume.sync_all().unwrap();
+            for number in 1..layers {
+                volumes::fork(&mut store, &mut clock, "v", &format!("s{number}"), Taken::ReadOnly).unwrap();
+                write(volume, root, "file", b"kept");
+                volume.sync_all().unwrap();
+            }
         }
+        assert_eq!(volumes::info(&mut store, "v").unwrap().layers.len(), layers + 1);
         store.0.borrow_mut().tool = Some(Box::new(writer));
         store.0.borrow_mut().tool_acts_on_reads = true;
         store.0.borrow_mut().tool_can_wait = every == 1;
@@ -87,6 +104,17 @@ fn a_busy_writer_keeps_no_tool_and_no_opener_from_a_volume() {
     beside_a_busy_writer("settings", |store| kvfs::set_settings(store, "v", &mut |settings| settings));
     beside_a_busy_writer("open", |store| {
         Volume::open(Box::new(store.clone()), Box::new(clock()), options()).map(drop)
+    });
+}
+
+/// The fork that finds as many layers as there may be merges some of them first.
+#[test]
+fn a_busy_writer_keeps_no_fork_from_merging_layers() {
+    in_layers_beside_a_busy_writer(MAX_LAYERS, "fork", |store| {
+        volumes::fork(store, &mut TestClock::default(), "v", "new", Taken::Writable)?;
+        let layers = volumes::info(store, "v")?.layers.len();
+        assert!(layers < MAX_LAYERS, "still {layers} layers");
+        Ok(())
     });
 }
 

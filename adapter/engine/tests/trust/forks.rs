@@ -5,7 +5,8 @@ use crate::run::TestClock;
 use crate::store::{LARGE, TestStore};
 use kvfs::volumes::{self, Taken};
 use kvfs::{
-    Access, At, Descriptor, Error, Follow, Mode, OpenFlags, Options, Quota, SetTime, Timestamp, Volume, fsck,
+    Access, At, CacheLimits, Descriptor, Error, Follow, Mode, OpenFlags, Options, Quota, SetTime, Timestamp,
+    Volume, fsck,
 };
 
 fn options(volume: &str) -> Options {
@@ -351,6 +352,70 @@ fn forks_and_reading_in_layers_cost_what_is_promised() {
         let calls = count(&store, &mut || write(&mut volume, &root, "new", b"2"));
         assert_eq!((calls.total(), calls.applies), (1, 1), "a new file at {depth}");
         check(&store, "newer");
+    }
+}
+
+/// A writer beside whom many snapshots are taken looks only where it put things, whatever is in memory.
+#[test]
+fn a_writer_looks_for_a_record_in_few_of_the_layers_that_it_wrote() {
+    const FILES: u64 = 25;
+    let store = TestStore::new(LARGE);
+    // Nothing stays in memory.
+    let cache = CacheLimits { inodes: 1, dentries: 1, extent_bytes: 512, inode_bytes: 64 };
+    let (mut main, root) = open_volume(&store, Options { cache, ..options("main") });
+    let content = |number: u64| vec![number as u8; 1000];
+    for number in 0..FILES {
+        main.create_directory_at(&root, &format!("d{number}")).unwrap();
+        write(&mut main, &root, &format!("d{number}/f"), &content(number));
+        write(&mut main, &root, &format!("f{number}"), &content(number));
+        main.sync_all().unwrap();
+        fork(&store, "main", &format!("s{number}"));
+    }
+    // Makes the writer see its new layer.
+    write(&mut main, &root, "last", b"1");
+    main.sync_all().unwrap();
+    assert_eq!(volumes::info(&mut store.clone(), "main").unwrap().layers.len() as u64, FILES + 1);
+    let mut count = |act: &mut dyn FnMut(&mut Volume)| {
+        store.reset_calls();
+        act(&mut main);
+        store.calls()
+    };
+    for number in (0..FILES).rev() {
+        let calls = count(&mut |main| {
+            assert_eq!(read(main, &root, &format!("f{number}")).unwrap(), content(number));
+        });
+        // A name, an inode and two extents: in the top layer, where it was put, and, of the root's names, in
+        // the lowest one; with the superblock each time.
+        assert!(calls.gets <= 4 && calls.keys_got <= 16 && calls.scans == 0, "f{number}: {calls:?}");
+        let calls = count(&mut |main| {
+            let path = format!("d{number}");
+            let directory = main.open_at(&root, &path, Follow::No, Default::default(), Default::default());
+            let mut names = Vec::new();
+            let directory = directory.unwrap();
+            let mut listing = main.read_directory(&directory).unwrap();
+            while let Some(entry) = main.next_entry(&mut listing).unwrap() {
+                names.push(entry.name.to_string());
+            }
+            main.close_directory(listing).unwrap();
+            main.close(directory).unwrap();
+            assert_eq!(names, ["f"]);
+        });
+        assert!(calls.scans <= 4, "d{number}: {calls:?}");
+        let calls = count(&mut |main| {
+            main.unlink_file_at(&root, &format!("f{number}")).unwrap();
+            main.sync_all().unwrap();
+        });
+        assert!(calls.keys_got <= 10 && calls.applies <= 2, "a removal of f{number}: {calls:?}");
+    }
+    drop(main);
+    check(&store, "main");
+    let (mut main, root) = open(&store, "main");
+    assert_eq!(read(&mut main, &root, "f3"), Err(Error::NoEntry));
+    assert_eq!(read(&mut main, &root, "d3/f").unwrap(), content(3));
+    for number in 0..FILES {
+        let (mut snapshot, root) = open(&store, &format!("s{number}"));
+        assert_eq!(read(&mut snapshot, &root, &format!("f{number}")).unwrap(), content(number));
+        assert_eq!(read(&mut snapshot, &root, &format!("f{}", number + 1)), Err(Error::NoEntry));
     }
 }
 

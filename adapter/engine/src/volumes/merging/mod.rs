@@ -22,7 +22,7 @@ mod write;
 
 pub use told::{Conflict, ConflictKind, Merged, Outcome, Side};
 
-use super::change::busy;
+use crate::attempts::busy;
 use crate::error::{Error, Result};
 use crate::limits::MIN_FORK_BATCH_ENTRIES;
 use crate::store::KvStore;
