@@ -23,6 +23,8 @@ mod suite;
 mod volumes;
 mod wrappers;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kvfs_host::{Bytes, Durability, Mutation, StoreError, SyncStore};
 
 fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Mutation<'a> {
@@ -37,4 +39,13 @@ fn write(store: &dyn SyncStore, puts: &[(&[u8], &[u8])], level: Durability) -> R
 
 fn value_of(store: &dyn SyncStore, key: &[u8]) -> Option<Bytes> {
     store.get(&[key]).expect("get").pop().flatten()
+}
+
+/// Ends a thread that waits for it, also when this one panics: the panic would wait for the thread.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::stores::seal;
+use super::{Ends, stores::seal};
 use kvfs::{Mode, Options};
 use kvfs_host::{
     Aliased, BlockOn, Bytes, Durability, EngineStore, Entry, FileOptions, FileStore, Guard, Limited, Limits,
@@ -61,15 +61,6 @@ impl<S: SyncStore> SyncStore for Overtaken<S> {
             work();
             self.guest_waits.store(false, Ordering::SeqCst);
         })
-    }
-}
-
-/// Ends a thread that waits for it, also when this one panics: the panic would wait for the thread.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }
 

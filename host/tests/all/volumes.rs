@@ -1,6 +1,6 @@
 //! Volumes as wholes through the host's interface, and volumes under other names.
 
-use super::stores::conforms;
+use super::{Ends, stores::conforms};
 use kvfs::{Access, At, Follow, Mode, OpenFlags, Options, Volume};
 use kvfs_host::{
     Aliased, AnyStore, BlockOn, EngineStore, MemoryStore, SyncStore, Volumes, VolumesError, open_store,
@@ -41,15 +41,6 @@ fn read(volume: &mut Volume, name: &str) -> Result<Vec<u8>, kvfs::Error> {
 fn check(store: &(impl SyncStore + Clone + 'static), volume: &str) {
     let report = kvfs::fsck(&mut EngineStore(store.clone()), volume).unwrap();
     assert!(report.is_clean(), "{volume}: {:?}", report.findings);
-}
-
-/// Ends a thread that waits for it, also when this one panics: the panic would wait for the thread.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Takes snapshots from this thread while another one writes, and checks each.

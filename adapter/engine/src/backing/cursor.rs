@@ -1,7 +1,6 @@
 //! The place of a scan in several layers, whose records come in the order of their keys.
 
 use crate::store::Entry;
-use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 /// Where a scan of all layers is. It goes on from page to page with what was read and not returned, so
@@ -9,8 +8,11 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Cursor {
     runs: Vec<Run>,
-    /// Room for the numbers of layers below that have the next record too.
-    behind: Vec<usize>,
+    /// The layers that have records here, by the first of each: the last one is the next to be taken. Of
+    /// layers that have the same record, the highest one comes first.
+    order: Vec<usize>,
+    /// The layers that are to be asked before the next record is known.
+    lacking: Vec<usize>,
     end: Vec<u8>,
     max_entries: u32,
     max_bytes: u32,
@@ -53,13 +55,9 @@ impl Cursor {
             max_entries: share(max_entries),
             max_bytes: share(max_bytes),
         };
-        Self {
-            runs: asks.iter().map(run).collect(),
-            behind: Vec::new(),
-            end: end.to_vec(),
-            max_entries,
-            max_bytes,
-        }
+        let lacking = (0..asks.len()).rev().filter(|layer| asks.get(*layer) == Some(&true)).collect();
+        let runs = asks.iter().map(run).collect();
+        Self { runs, order: Vec::new(), lacking, end: end.to_vec(), max_entries, max_bytes }
     }
 
     /// Returns whether a page of so many entries and bytes ends.
@@ -70,8 +68,7 @@ impl Cursor {
     /// Returns what has to be asked before the next entry is known. A layer that had as much as it was
     /// asked for is asked for twice as much.
     pub(super) fn lacking(&mut self) -> Option<Asked> {
-        let lacks = |run: &Run| run.entries.is_empty() && run.next.is_some();
-        let layer = self.runs.iter().position(lacks)?;
+        let layer = self.lacking.pop()?;
         let run = self.runs.get_mut(layer)?;
         let asked = Asked {
             layer,
@@ -89,32 +86,45 @@ impl Cursor {
     pub(super) fn give(&mut self, asked: &Asked, entries: Vec<Entry>, next: Option<Vec<u8>>) {
         if let Some(run) = self.runs.get_mut(asked.layer) {
             (run.entries, run.next) = (entries.into(), next);
+            self.put_in_order(asked.layer);
         }
     }
 
     /// Takes the next record, and the number of the layer that has it. Of the values of one key, the
     /// highest one wins.
     pub(super) fn next_entry(&mut self) -> Option<(Entry, usize)> {
-        let mut least: Option<(&[u8], usize)> = None;
-        self.behind.clear();
-        for (number, run) in self.runs.iter().enumerate() {
-            let Some(entry) = run.entries.front() else { continue };
-            match least.map_or(Ordering::Less, |(key, _)| entry.key.as_slice().cmp(key)) {
-                Ordering::Less => {
-                    least = Some((&entry.key, number));
-                    self.behind.clear();
-                }
-                Ordering::Equal => self.behind.push(number),
-                Ordering::Greater => {}
-            }
-        }
-        let (_, from) = least?;
-        let entry = self.runs.get_mut(from)?.entries.pop_front()?;
-        for number in &self.behind {
-            if let Some(run) = self.runs.get_mut(*number) {
-                run.entries.pop_front();
-            }
+        let from = self.order.pop()?;
+        let entry = self.take_first(from)?;
+        while let Some(other) = self.order.last().copied()
+            && self.first_key(other) == Some(&entry.key)
+        {
+            self.order.pop();
+            self.take_first(other);
         }
         Some((entry, from))
+    }
+
+    fn first_key(&self, layer: usize) -> Option<&[u8]> {
+        let first = self.runs.get(layer)?.entries.front()?;
+        Some(&first.key)
+    }
+
+    /// Takes the first record of a layer that is not in order, and puts the layer there by its next one.
+    fn take_first(&mut self, layer: usize) -> Option<Entry> {
+        let entry = self.runs.get_mut(layer)?.entries.pop_front()?;
+        self.put_in_order(layer);
+        Some(entry)
+    }
+
+    fn put_in_order(&mut self, layer: usize) {
+        match self.first_key(layer) {
+            Some(key) => {
+                let is_later = |other: &usize| (self.first_key(*other), *other) > (Some(key), layer);
+                let place = self.order.partition_point(is_later);
+                self.order.insert(place, layer);
+            }
+            None if self.runs.get(layer).is_some_and(|run| run.next.is_some()) => self.lacking.push(layer),
+            None => {}
+        }
     }
 }

@@ -142,7 +142,7 @@ pub(crate) struct Layers<'v> {
     pub(crate) lower: Option<&'v mut Lower>,
     /// Most keys that one `get` of the store takes.
     pub(crate) max_keys: usize,
-    /// The highest layer that a `get` asks: 0 is the top one.
+    /// The highest layer that is asked: 0 is the top one.
     pub(crate) first_layer: usize,
     /// Which layers need not be asked, if anything is known of them.
     pub(crate) known: Option<&'v Known>,
@@ -254,7 +254,8 @@ impl Layers<'_> {
         let in_store = 1 + self.keys.layers_below();
         let asks: Vec<bool> = (0..layers)
             .map(|layer| {
-                layer >= in_store || sought.is_none_or(|(known, sought)| known.may_have(layer, sought))
+                let is_known = |(known, sought): (&Known, Sought)| known.may_have(layer, sought);
+                layer >= self.first_layer && (layer >= in_store || sought.is_none_or(is_known))
             })
             .collect();
         let (start, end) = (self.keys.in_layer(0, start), self.keys.in_layer(0, end));
@@ -313,14 +314,17 @@ impl Layers<'_> {
         let Some(store) = &mut self.store else { return Ok(Default::default()) };
         let (from, to) = self.keys.range_in_layer(layer, start, end);
         let mut page = store.scan(&from, &to, max_entries, max_bytes)?;
+        let mut key = Vec::new();
         for entry in &mut page {
             let inner = self.keys.inner_of(layer, &entry.key);
             let inner = inner.ok_or(Error::Store(StoreError::Corrupt(
                 "a scan gave a key outside of its range".to_owned(),
             )))?;
-            let key = self.keys.outer(inner);
+            key.clear();
+            self.keys.outer_into(inner, &mut key);
             move_value(&entry.key, &key, &mut entry.value);
-            entry.key = key;
+            // The next key is built in the memory of this one.
+            std::mem::swap(&mut entry.key, &mut key);
         }
         let next = behind(&page);
         Ok((page, next))

@@ -185,6 +185,12 @@ impl KeySpace {
         [&self.prefix, inner].concat()
     }
 
+    /// As [`KeySpace::outer`], appended to `out`.
+    pub(crate) fn outer_into(&self, inner: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.prefix);
+        out.extend_from_slice(inner);
+    }
+
     /// Returns the start of a directory's entries; with `after`, of those behind that name.
     pub(crate) fn dentries_from(&self, dir: InodeNo, after: Option<&str>) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix.len() + 10 + after.map_or(0, str::len));

@@ -5,8 +5,8 @@ use super::change::{Change, attempt};
 use super::stored::{StoredVolume, lean_on, let_go, put_header};
 use crate::attempts::busy;
 use crate::backing::chain::read_header;
-use crate::backing::overlay::{Layers, move_value};
-use crate::error::{Error, Result};
+use crate::backing::overlay::Layers;
+use crate::error::Result;
 use crate::limits::{READDIR_PAGE_BYTES, READDIR_PAGE_ENTRIES};
 use crate::store::{Durability, Entry, KvStore, Limits};
 use crate::stored::key::{KeySpace, tag};
@@ -113,16 +113,17 @@ fn copy_layers(
     let Some(building) = Building::begin(store, copy.clone(), header)? else {
         return Ok(ControlFlow::Break(()));
     };
+    // The records are read as if the copy lay above the run, so that they come as it is to have them.
     let mut from = volume.keys.clone();
-    let (first, below) = run.split_first().ok_or(Error::Invalid)?;
-    from.set_layers(first, below);
+    from.set_layers(copy, run);
     let mut to = volume.keys.clone();
     to.set_layers(copy, rest);
     let (start, end) = from.tags_range(tag::GARBAGE, u8::MAX - 1);
     let changes = Changes::new();
     let mut cursor = None;
     loop {
-        let mut layers = Layers::of_store(store, &from, &changes, limits.max_batch_entries as usize);
+        let layers = Layers::of_store(store, &from, &changes, limits.max_batch_entries as usize);
+        let mut layers = Layers { first_layer: 1, ..layers };
         // Nobody changes these layers, so the scan goes on where it was.
         let cursor = cursor.get_or_insert_with(|| {
             let max_entries = READDIR_PAGE_ENTRIES.min(limits.max_batch_entries);
@@ -132,50 +133,38 @@ fn copy_layers(
         if page.is_empty() {
             return Ok(ControlFlow::Continue(building));
         }
-        let records = moved(store, volume, &from, &to, &limits, page)?;
+        let records = without_idle_tombstones(store, volume, &to, &limits, page)?;
         if !building.put(store, &limits, &records)? {
             return Ok(ControlFlow::Break(()));
         }
     }
 }
 
-/// Returns the records of a page as the copy has them. Tombstones that hide nothing there are left out.
-fn moved(
+/// Leaves tombstones out of a page that hide nothing below the copy. `keys` are those of the copy and of what
+/// is below it.
+fn without_idle_tombstones(
     store: &mut dyn KvStore,
     volume: &StoredVolume,
-    from: &KeySpace,
-    to: &KeySpace,
+    keys: &KeySpace,
     limits: &Limits,
-    page: Vec<Entry>,
+    mut page: Vec<Entry>,
 ) -> Result<Vec<Entry>> {
-    let key_there = |key: &[u8]| to.outer(from.inner(key).unwrap_or_default());
-    let hidden: Vec<Vec<u8>> = page
-        .iter()
-        .filter(|entry| is_tombstone(&entry.key, &entry.value))
-        .map(|entry| key_there(&entry.key))
-        .collect();
-    let mut hides = Vec::new();
-    if !hidden.is_empty() {
-        let changes = Changes::new();
-        let layers = Layers::of_store(store, to, &changes, limits.max_batch_entries as usize);
-        let below = Layers { first_layer: 1, ..layers };
-        let keys: Vec<&[u8]> = hidden.iter().map(Vec::as_slice).collect();
-        // What an image has is not known here.
-        let above_image = volume.superblock.lower.is_some();
-        hides = below.get(&keys)?.into_iter().map(|found| found.is_some() || above_image).collect();
+    // It is not known here what an image has.
+    if volume.superblock.lower.is_some() {
+        return Ok(page);
     }
-    let mut hides = hides.into_iter();
-    let mut records = Vec::with_capacity(page.len());
-    for mut entry in page {
-        if is_tombstone(&entry.key, &entry.value) && hides.next() != Some(true) {
-            continue;
-        }
-        let key = key_there(&entry.key);
-        move_value(&entry.key, &key, &mut entry.value);
-        entry.key = key;
-        records.push(entry);
+    let is_hiding = |entry: &Entry| is_tombstone(&entry.key, &entry.value);
+    let hidden: Vec<&[u8]> =
+        page.iter().filter(|entry| is_hiding(entry)).map(|entry| entry.key.as_slice()).collect();
+    if hidden.is_empty() {
+        return Ok(page);
     }
-    Ok(records)
+    let changes = Changes::new();
+    let layers = Layers::of_store(store, keys, &changes, limits.max_batch_entries as usize);
+    let below = Layers { first_layer: 1, ..layers };
+    let mut found = below.get(&hidden)?.into_iter();
+    page.retain(|entry| !is_hiding(entry) || found.next().flatten().is_some());
+    Ok(page)
 }
 
 /// Lets a volume stand on the copy of some layers instead of on these. Returns whether it does: not if it
