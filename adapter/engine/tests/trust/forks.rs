@@ -471,8 +471,7 @@ fn regression_a_moved_directory_is_not_told_of_when_something_new_has_its_old_na
     other.rename_at(&root, "b", &root, "B").unwrap();
     write(&mut other, &root, "b", b"3");
     other.sync_all().unwrap();
-    let expected =
-        ["R /b /B", "A /a", "A /b", "A /build", "R /a /c", "M /c/a bytes", "R /build /old"];
+    let expected = ["R /b /B", "A /a", "A /b", "A /build", "R /a /c", "M /c/a bytes", "R /build /old"];
     assert_eq!(differences(&store, "main", "try"), expected);
 }
 

@@ -97,8 +97,11 @@ fn permissions(text: &str) -> Result<u16, String> {
 pub(crate) fn mount(args: &MountArgs) -> Result<()> {
     below::refuse(&args.store, &args.directory)?;
     let interrupts = interrupt::watch()?;
-    let store =
-        if args.is_read_only() { args.key.open_read_only(&args.store)? } else { args.key.open(&args.store)? };
+    let store = if args.is_read_only() {
+        args.key.open_read_only(&args.store)?
+    } else {
+        args.key.open(&args.store)?
+    };
     let ended = start(args, store.clone()).and_then(|session| {
         let (volume, directory) = (&args.volume, session.directory().display().to_string());
         let how = if session.is_read_only() { " for reading only" } else { "" };
