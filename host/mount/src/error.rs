@@ -46,10 +46,21 @@ pub enum MountError {
         /// The volume.
         volume: String,
     },
+    /// Others than root may not let other users in on this machine.
+    #[error(
+        "cannot let other users into a mount on {}: /etc/fuse.conf does not allow it to others than root; have \
+         root add the line `user_allow_other` there, or mount for yourself alone",
+        shown(directory)
+    )]
+    AllowOther {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The system refuses the mount.
     #[error(
-        "cannot mount on {}: {source}; run it as root, or install fusermount3 (package `fuse3`)",
-        shown(directory)
+        "cannot mount on {}: {}; run it as root, or with fusermount3 (package `fuse3`) on a directory of yours",
+        shown(directory),
+        told(source)
     )]
     Mount {
         /// The directory.
@@ -58,7 +69,7 @@ pub enum MountError {
         source: io::Error,
     },
     /// The system refuses to unmount.
-    #[error("cannot unmount {}: {source}; run `umount -l` on it", shown(directory))]
+    #[error("cannot unmount {}: {source}; run `umount -l` or `fusermount3 -uz` on it", shown(directory))]
     Unmount {
         /// The directory.
         directory: PathBuf,
@@ -79,6 +90,11 @@ pub enum MountError {
         /// How it ended.
         reason: String,
     },
+}
+
+/// The system's error, or what fusermount3 said, on one line.
+fn told(source: &io::Error) -> String {
+    source.to_string().trim_end().escape_debug().to_string()
 }
 
 fn shown(path: &Path) -> String {

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 /// The device by which the kernel passes requests.
 const DEVICE: &str = "/dev/fuse";
 
-/// Programs that unmount for others than root.
-const HELPERS: [&str; 2] = ["fusermount3", "fusermount"];
+/// Programs that unmount for others than root, where `fuser` finds them to mount.
+const HELPERS: [&str; 4] = ["fusermount3", "fusermount", "/bin/fusermount3", "/bin/fusermount"];
 
 /// A mount, and no other that may come to lie there.
 #[derive(Clone, Debug)]

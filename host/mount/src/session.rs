@@ -64,7 +64,14 @@ where
 
 /// Mounts, and starts the thread that takes the kernel's requests. It ends with the mount.
 fn serve(path: &Path, config: &Config, jobs: Jobs) -> Result<Mountpoint, MountError> {
-    let failed = |source| MountError::Mount { directory: path.to_owned(), source };
+    let failed = |source: std::io::Error| {
+        let directory = path.to_owned();
+        // So fusermount3 names the line that it misses.
+        match config.acl != SessionACL::Owner && source.to_string().contains("user_allow_other") {
+            true => MountError::AllowOther { directory },
+            false => MountError::Mount { directory, source },
+        }
+    };
     let session = fuser::Session::new(Requests(jobs), path, config).map_err(failed)?;
     let thread = session.spawn().map_err(failed)?;
     // At its end it would unmount whatever lies on the directory then, so it is never dropped.

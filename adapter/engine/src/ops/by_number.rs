@@ -40,7 +40,8 @@ impl Volume {
         Ok(stat)
     }
 
-    /// Returns the start of paths at a directory. It keeps nothing open.
+    /// Returns the start of paths at a directory. Paths do not leave it, as from a descriptor of it. It
+    /// keeps nothing open.
     ///
     /// # Errors
     /// [`Error::NoEntry`] if the volume has no such inode, [`Error::NotDirectory`],
@@ -50,7 +51,7 @@ impl Volume {
     /// As [`Volume::stat_number`].
     pub fn start_at(&mut self, directory: InodeNo) -> Result<Start> {
         match self.stat_number(directory)?.kind {
-            Kind::Directory => Ok(Start::elsewhere(true).resumed(directory, true, 0)),
+            Kind::Directory => Ok(Start::at(directory)),
             _ => Err(Error::NotDirectory),
         }
     }
@@ -65,8 +66,9 @@ impl Volume {
     /// Nothing if it is in memory, else one `get`.
     pub fn stat_number(&mut self, ino: InodeNo) -> Result<Stat> {
         let mut txn = self.begin_number(ino)?;
-        let stat = txn.attributes(ino).map(|inode| to_stat(ino, inode));
-        stat.map_err(|error| missing(ino, error))
+        let stat = to_stat(ino, txn.attributes(ino).map_err(|error| missing(ino, error))?);
+        txn.check_exists(ino, stat.nlink)?;
+        Ok(stat)
     }
 
     /// Opens a file, a directory or a symbolic link. A link is open for its metadata only.
@@ -82,9 +84,7 @@ impl Volume {
         let mut txn = self.begin_number(ino)?;
         let inode = txn.inode(ino).map_err(|error| missing(ino, error))?;
         let (kind, nlink) = (inode.kind, inode.nlink);
-        if nlink == 0 && txn.volume.cache.node(ino).is_none_or(|node| node.open == 0) {
-            return Err(Error::NoEntry);
-        }
+        txn.check_exists(ino, nlink.into())?;
         if access.write {
             match kind {
                 Kind::File => txn.check_writable()?,
@@ -105,10 +105,14 @@ impl Volume {
     /// As [`Volume::stat_number`].
     pub fn readlink_number(&mut self, ino: InodeNo) -> Result<String> {
         let mut txn = self.begin_number(ino)?;
-        match &txn.inode(ino).map_err(|error| missing(ino, error))?.content {
+        let inode = txn.inode(ino).map_err(|error| missing(ino, error))?;
+        let target = match &inode.content {
             Content::Target(target) => Ok(target.to_string()),
             _ => Err(Error::Invalid),
-        }
+        };
+        let nlink = inode.nlink;
+        txn.check_exists(ino, nlink.into())?;
+        target
     }
 
     /// Gives a file or symbolic link one more name, as [`Volume::link_at`] does.
@@ -127,6 +131,7 @@ impl Volume {
         let mut txn = self.begin_number(ino)?;
         let inode = txn.inode(ino).map_err(|error| missing(ino, error))?;
         let (kind, nlink) = (inode.kind, inode.nlink);
+        txn.check_exists(ino, nlink.into())?;
         if kind == Kind::Directory {
             return Err(Error::NotPermitted);
         }
@@ -158,6 +163,14 @@ impl Volume {
         let is_removed = self.cache.node(ino).is_none()
             && self.cache.dirty.removed.iter().any(|removed| removed.ino == ino);
         if is_removed { Err(Error::NoEntry) } else { self.begin() }
+    }
+}
+
+impl Txn<'_> {
+    /// Fails for an inode without names that nothing has open. It only waits for its removal.
+    fn check_exists(&self, ino: InodeNo, nlink: u64) -> Result<()> {
+        let is_open = self.volume.cache.node(ino).is_some_and(|node| node.open > 0);
+        if nlink > 0 || is_open { Ok(()) } else { Err(Error::NoEntry) }
     }
 }
 
@@ -211,6 +224,7 @@ mod tests {
         let dir = volume.look_up_at(&root, "dir").unwrap().ino;
         let start = volume.start_at(dir).unwrap();
         assert_eq!(volume.look_up_at(start, "new").unwrap().ino, ino);
+        assert_eq!(volume.look_up_at(start, "./../dir/new"), Err(Error::NotPermitted));
         volume.link_number(ino, &root, "again").unwrap();
         assert_eq!(volume.link_number(ino, &root, "again"), Err(Error::Exist));
         assert_eq!(volume.link_number(dir, &root, "other"), Err(Error::NotPermitted));
@@ -252,6 +266,13 @@ mod tests {
             volume.sync_all().unwrap();
             let root = volume.root().unwrap();
             let held = volume.open_number(kept, READ).unwrap();
+            let gone_while_open = make(&mut volume, "gone while open");
+            let last = volume.open_number(gone_while_open, WRITE).unwrap();
+            volume.unlink_file_at(&root, "gone while open").unwrap();
+            volume.close(last).unwrap();
+            assert_eq!(volume.stat_number(gone_while_open), Err(Error::NoEntry));
+            assert_eq!(volume.readlink_number(gone_while_open), Err(Error::NoEntry));
+            assert_eq!(volume.start_at(gone_while_open).err(), Some(Error::NoEntry));
             volume.unlink_file_at(&root, "gone").unwrap();
             volume.unlink_file_at(&root, "kept").unwrap();
             for _ in 0..2 {

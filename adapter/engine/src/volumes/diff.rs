@@ -299,10 +299,23 @@ impl Work {
             gone_by_path.insert(path, name.entry);
         }
         let mut told = Told::default();
+        let mut others = Vec::new();
         for name in come {
             let path = paths.of_name(store, &mut self.second, &paths_before, name.dir, &name.name)?;
             self.take_path(&path, &mut paths)?;
-            self.compare_name(store, path, name.entry, &mut gone_by_path, &mut told)?;
+            told.paths.insert(path.clone());
+            *told.inodes.entry(name.entry.ino).or_default() += 1;
+            // Directories that were moved come first: what is new under their old names is no change of
+            // them, and the names in them are as they were, so nothing else tells of the move.
+            let is_directory = name.entry.kind == Kind::Directory;
+            if !is_directory || !self.compare_moved(store, &path, name.entry, &mut gone_by_path)? {
+                others.push((path, name.entry));
+            }
+        }
+        for (path, entry) in others {
+            if !self.compare_moved(store, &path, entry, &mut gone_by_path)? {
+                self.compare_name(store, path, entry, &mut gone_by_path)?;
+            }
         }
         for (path, entry) in gone_by_path.by_path {
             self.found.push(Difference { path, kind: entry.kind, change: Changed::Removed });
@@ -316,27 +329,38 @@ impl Work {
         self.room.take(path)
     }
 
-    /// Compares a name of the second volume with what the first one has under this path, or elsewhere.
+    /// Tells of a name of the second volume if the first one has the same object under a name that is gone.
+    /// Returns whether it has.
+    fn compare_moved(
+        &mut self,
+        store: &mut dyn KvStore,
+        path: &str,
+        entry: Dentry,
+        gone: &mut Gone,
+    ) -> Result<bool> {
+        if !self.is_same(entry.ino) {
+            return Ok(false);
+        }
+        let Some(from) = gone.other_name(entry.ino, path) else { return Ok(false) };
+        // What had the name before is gone.
+        gone.remove(&from);
+        let what = self.differs(store, entry.ino, entry.ino)?;
+        let times = what.times && entry.kind != Kind::Directory;
+        let change = Changed::Renamed { from, also: What { times, ..what } };
+        self.found.push(Difference { path: path.to_owned(), kind: entry.kind, change });
+        Ok(true)
+    }
+
+    /// Compares a name of the second volume with what the first one has under this path, and nowhere else.
     fn compare_name(
         &mut self,
         store: &mut dyn KvStore,
         path: String,
         entry: Dentry,
         gone: &mut Gone,
-        told: &mut Told,
     ) -> Result<()> {
-        told.paths.insert(path.clone());
-        *told.inodes.entry(entry.ino).or_default() += 1;
         let kind = entry.kind;
-        let is_same = self.is_same(entry.ino);
-        let moved = if is_same { gone.other_name(entry.ino, &path) } else { None };
-        let change = if let Some(from) = moved {
-            // What had the name before is gone.
-            gone.remove(&from);
-            let what = self.differs(store, entry.ino, entry.ino)?;
-            let times = what.times && kind != Kind::Directory;
-            Changed::Renamed { from, also: What { times, ..what } }
-        } else if let Some(before) = gone.remove(&path) {
+        let change = if let Some(before) = gone.remove(&path) {
             let what = self.differs(store, before.ino, entry.ino)?;
             // Times of another directory are its own.
             if !what.kind && (kind == Kind::Directory || !what.bytes && !what.times) {

@@ -42,6 +42,11 @@ impl Start {
         Self { ino, kind, mutate_directory, base: ino, is_base_here: false, links: 0, place: None }
     }
 
+    /// Makes a start at a directory that paths may change and do not leave.
+    pub(crate) fn at(directory: InodeNo) -> Self {
+        Self { base: directory, ..Self::elsewhere(true).resumed(directory, true, 0) }
+    }
+
     /// Returns whether paths from here may change what lies below.
     pub fn mutates(&self) -> bool {
         self.mutate_directory

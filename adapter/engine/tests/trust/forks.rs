@@ -516,6 +516,30 @@ fn differences_are_told_by_path() {
     assert!(found.iter().all(|line| !line.starts_with('A')), "{found:?}");
 }
 
+#[test]
+fn regression_a_moved_directory_is_not_told_of_when_something_new_has_its_old_name() {
+    let store = TestStore::new(LARGE);
+    let (mut main, root) = open(&store, "main");
+    for directory in ["build", "a", "b"] {
+        main.create_directory_at(&root, directory).unwrap();
+        write(&mut main, &root, &format!("{directory}/{directory}"), b"1");
+    }
+    main.sync_all().unwrap();
+    fork(&store, "main", "try");
+    let (mut other, root) = open(&store, "try");
+    other.rename_at(&root, "build", &root, "old").unwrap();
+    other.create_directory_at(&root, "build").unwrap();
+    other.rename_at(&root, "a", &root, "c").unwrap();
+    write(&mut other, &root, "a", b"2");
+    write(&mut other, &root, "c/a", b"more");
+    // A name that sorts before the old one was always told of.
+    other.rename_at(&root, "b", &root, "B").unwrap();
+    write(&mut other, &root, "b", b"3");
+    other.sync_all().unwrap();
+    let expected = ["R /b /B", "A /a", "A /b", "A /build", "R /a /c", "M /c/a bytes", "R /build /old"];
+    assert_eq!(differences(&store, "main", "try"), expected);
+}
+
 /// Finding a changed file must not need a look at all names, however many there are.
 #[test]
 fn differences_cost_what_differs() {

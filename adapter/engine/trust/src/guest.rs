@@ -2,7 +2,7 @@
 //! [`Runner`](crate::run::Runner) does, so one can follow the other.
 
 use crate::ops::{DIRS, FILES, LISTINGS, Op, pattern};
-use kvfs::{Access, At, Descriptor, DirStream, Error, Follow, OpenFlags, Volume};
+use kvfs::{Access, At, Descriptor, DirStream, Error, Follow, InodeNo, OpenFlags, Volume};
 
 pub struct Guest {
     pub volume: Volume,
@@ -115,6 +115,31 @@ impl Guest {
                 (0..*count).try_for_each(|_| volume.next_entry(stream).map(drop))
             }
             Op::ListEnd { slot } => volume.close_directory(listings[*slot].take()?),
+            // There is no next number here to count from: a hostile volume has any.
+            Op::StatNumber { back } => volume.stat_number(InodeNo(number(*back))).map(drop),
+            Op::OpenNumber { back, access, slot } => {
+                let closed = files[*slot].take().map_or(Ok(()), |before| volume.close(before));
+                volume.open_number(InodeNo(number(*back)), *access).and_then(|opened| {
+                    files[*slot] = Some(opened);
+                    closed
+                })
+            }
+            Op::ReadlinkNumber { back } => volume.readlink_number(InodeNo(number(*back))).map(drop),
+            Op::LinkNumber { back, dir, path } => {
+                volume.link_number(InodeNo(number(*back)), dirs[*dir].as_ref()?, path)
+            }
+            Op::LookUpFrom { back, path } => {
+                let start = volume.start_at(InodeNo(number(*back)));
+                start.and_then(|start| volume.look_up_at(start, path)).map(drop)
+            }
+            Op::MkdirFrom { back, path } => {
+                let start = volume.start_at(InodeNo(number(*back)));
+                start.and_then(|start| volume.create_directory_at(start, path))
+            }
+            Op::UnlinkFrom { back, path } => {
+                let start = volume.start_at(InodeNo(number(*back)));
+                start.and_then(|start| volume.unlink_file_at(start, path))
+            }
             Op::SetQuota { quota } => volume.set_quota(*quota),
             Op::Sync | Op::Reopen => volume.sync_all(),
         };
@@ -133,4 +158,9 @@ fn list(volume: &mut Volume, dir: &Descriptor) -> Result<(), Error> {
         }
     };
     volume.close_directory(stream).and(outcome)
+}
+
+/// A number as the reference counts it, without what it counts from.
+fn number(back: u64) -> u64 {
+    back.min(u64::MAX - back)
 }

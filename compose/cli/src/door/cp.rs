@@ -66,7 +66,7 @@ fn copy(
     if is_directory && !*recursive {
         bail!("{place}: it is a directory; copy it with -r");
     }
-    let to = target.of(place)?;
+    let to = target.of(place, stat.kind)?;
     if other.is_none() && !is_directory {
         for follow in [Follow::No, Follow::Yes] {
             let there = source.find(&to, follow).map_err(|error| at.explain(error))?;

@@ -1,6 +1,7 @@
 //! `kvfs get`.
 
 use super::at::At;
+use super::target::missing_directory;
 use super::told::tell_lost;
 use crate::terminal::Output;
 use anyhow::{Context, Result, bail};
@@ -57,6 +58,9 @@ pub(crate) fn get(args: &GetArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let to = if to.is_dir() { to.join(named_here(name)) } else { to };
+    if to.as_os_str().as_encoded_bytes().ends_with(b"/") && !to.exists() {
+        bail!(missing_directory(to.display()));
+    }
     let out = File::create(&to);
     let mut out = out.with_context(|| format!("cannot write {}; name another path", to.display()))?;
     files.copy_out(from, &mut out).map_err(|error| at.explain(error))?;

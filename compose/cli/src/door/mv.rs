@@ -51,7 +51,7 @@ fn move_one(at: &At, place: &Place, open: &mut Open, target: &mut Target<'_>) ->
     if from.ends_with('/') && entry.kind != Kind::Directory {
         bail!("{place}: it is no directory; leave out the slash at its end");
     }
-    let to = target.of(place)?;
+    let to = target.of(place, entry.kind)?;
     match other {
         Some(target) => move_over(source, from, target, &to).map_err(|error| at.explain(error)),
         None => rename(at, place, source, &to),

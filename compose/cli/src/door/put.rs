@@ -1,6 +1,7 @@
 //! `kvfs put`.
 
 use super::at::At;
+use super::target::missing_directory;
 use super::told::tell_lost;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -50,6 +51,9 @@ pub(crate) fn put(args: &PutArgs) -> Result<ExitCode> {
     };
     at.change(false, |files| {
         let into = files.find(to, Follow::Yes).map_err(|error| at.explain(error))?;
+        if into.is_none() && to.ends_with('/') {
+            bail!(missing_directory(to));
+        }
         let mut to = to.clone();
         if into.is_some_and(|stat| stat.kind == Kind::Directory) {
             let name = from.file_name().map(|name| volume_name(name.as_encoded_bytes()).into_owned());

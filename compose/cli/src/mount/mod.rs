@@ -9,7 +9,7 @@ use crate::store_url::StoreUrl;
 use crate::terminal::{say, warn};
 use crate::volume_error::explain;
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use kvfs::{Mode, Options, Volume};
 use kvfs_host::{AnyStore, EngineStore, Volumes, VolumesError};
 use kvfs_mount::{MountOptions, Session, mount as mount_on};
@@ -42,6 +42,10 @@ pub(crate) struct MountArgs {
     /// /etc/fuse.conf for it.
     #[arg(long)]
     allow_other: bool,
+    /// The same as options of `mount`, with commas between them: `-o ro,allow_other`. The kernel always checks
+    /// permissions, and never takes devices or `setuid` bits from a volume.
+    #[arg(short = 'o', value_name = "OPTION", value_delimiter = ',', value_enum)]
+    options: Vec<MountOption>,
     /// The permissions of all files, such as 755 to run programs of the volume.
     #[arg(long, value_name = "OCTAL", default_value = "644", value_parser = permissions)]
     file_mode: u16,
@@ -51,6 +55,36 @@ pub(crate) struct MountArgs {
     /// The directory that is mounted on.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
+}
+
+/// An option of `mount` that a volume has a use for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum MountOption {
+    /// As --read-only.
+    Ro,
+    /// Not as --read-only, as without an option.
+    Rw,
+    /// As --allow-other.
+    AllowOther,
+    /// Is so in any case.
+    DefaultPermissions,
+    /// Is so in any case.
+    Nosuid,
+    /// Is so in any case.
+    Nodev,
+}
+
+impl MountArgs {
+    fn is_read_only(&self) -> bool {
+        // As for `mount`, the last word counts.
+        let last = self.options.iter().rfind(|option| matches!(option, MountOption::Ro | MountOption::Rw));
+        self.read_only || last == Some(&MountOption::Ro)
+    }
+
+    fn lets_others_in(&self) -> bool {
+        self.allow_other || self.options.contains(&MountOption::AllowOther)
+    }
 }
 
 fn permissions(text: &str) -> Result<u16, String> {
@@ -63,8 +97,11 @@ fn permissions(text: &str) -> Result<u16, String> {
 pub(crate) fn mount(args: &MountArgs) -> Result<()> {
     below::refuse(&args.store, &args.directory)?;
     let interrupts = interrupt::watch()?;
-    let store =
-        if args.read_only { args.key.open_read_only(&args.store)? } else { args.key.open(&args.store)? };
+    let store = if args.is_read_only() {
+        args.key.open_read_only(&args.store)?
+    } else {
+        args.key.open(&args.store)?
+    };
     let ended = start(args, store.clone()).and_then(|session| {
         let (volume, directory) = (&args.volume, session.directory().display().to_string());
         let how = if session.is_read_only() { " for reading only" } else { "" };
@@ -85,22 +122,22 @@ fn start(args: &MountArgs, store: AnyStore) -> Result<Session> {
     let image = args.image.read()?.of(&args.store, &volumes, &args.volume)?;
     match (volumes.info(&args.volume), &image) {
         // Opening it makes it.
-        (Err(VolumesError::Missing { .. }), Some(_)) if !args.read_only => {}
-        (Err(VolumesError::Missing { .. }), None) if !args.read_only => {
+        (Err(VolumesError::Missing { .. }), Some(_)) if !args.is_read_only() => {}
+        (Err(VolumesError::Missing { .. }), None) if !args.is_read_only() => {
             volumes.create(&args.volume).map_err(explained)?;
         }
         (info, _) => info.map(drop).map_err(explained)?,
     }
     let options = MountOptions {
-        read_only: args.read_only,
+        read_only: args.is_read_only(),
         name: format!("kvfs:{}", args.volume),
         file_mode: args.file_mode,
         directory_mode: args.directory_mode,
-        allow_other: args.allow_other,
+        allow_other: args.lets_others_in(),
         tell: Box::new(|text: &str| warn(text)),
         ..MountOptions::default()
     };
-    let (volume, read_only) = (args.volume.clone(), args.read_only);
+    let (volume, read_only) = (args.volume.clone(), args.is_read_only());
     let session = mount_on(&args.directory, options, move || -> Result<Volume> {
         let options = Options { volume, mode: Mode::Close, ..Options::default() };
         Ok(match (read_only, image) {

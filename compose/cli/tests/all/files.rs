@@ -102,6 +102,8 @@ fn what_cannot_be_done_is_one_line_that_says_what_to_do_and_makes_nothing() {
         (&["put", "--store", "file:s", "missing", "x"], "check the path"),
         (&["put", "--store", "file:s", "tree", "x"], "-r"),
         (&["put", "--store", "file:s", "tree/large", "no/x"], "check the path"),
+        (&["put", "--store", "file:s", "tree/large", "no/"], "there is no such directory; make it first"),
+        (&["get", "--store", "file:s", "large", "no/"], "there is no such directory; make it first"),
         (&["cat", "--store", "file:s", "../x"], "no path leaves its volume"),
         (&["cat", "--store", "file:s", "d"], "is a directory"),
         (&["get", "--store", "file:s", "d"], "-r"),

@@ -17,6 +17,8 @@ mod layer_cache;
 mod manual;
 #[cfg(all(feature = "mount", target_os = "linux"))]
 mod mounted;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mounted_users;
 mod patch;
 mod sealed;
 mod serve;

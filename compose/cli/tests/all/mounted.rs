@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// Returns whether there is FUSE, and tells why nothing is tested if there is not.
-fn has_fuse() -> bool {
+pub(super) fn has_fuse() -> bool {
     match fs::OpenOptions::new().read(true).write(true).open("/dev/fuse") {
         Ok(_) => true,
         Err(error) => {
@@ -197,7 +197,20 @@ fn a_volume_on_a_packed_tree_is_mounted_with_its_component() {
     let mounted = Mounted::start(path, &["--store", "file:new", "--image", "tree.wasm"]);
     assert_eq!(fs::read_to_string(on.join("kept")).unwrap(), "tree");
     fs::remove_file(on.join("gone")).unwrap();
+    fs::rename(on.join("kept"), on.join("moved")).unwrap();
+    fs::create_dir(on.join("kept")).unwrap();
     assert!(mounted.end("-INT").status.success());
+    // What was removed and renamed of the tree stays so, for a mount and for a command.
+    let mounted = Mounted::start(path, &["--store", "file:new", "--image", "tree.wasm"]);
+    let mut names: Vec<_> = fs::read_dir(&on).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["kept", "moved"]);
+    assert_eq!(fs::read_to_string(on.join("gone")).unwrap_err().raw_os_error(), Some(2));
+    assert_eq!(fs::read_to_string(on.join("moved")).unwrap(), "tree");
+    fs::write(on.join("gone"), "again").unwrap();
+    assert!(mounted.end("-INT").status.success());
+    let read = kvfs(path, &["cat", "--store", "file:new", "--image", "tree.wasm", "gone", "moved"]);
+    assert_eq!(read.stdout, b"againtree", "{read:?}");
     let checked = kvfs(path, &["fsck", "--store", "file:new", "--image", "tree.wasm"]);
     assert!(checked.status.success(), "{checked:?}");
 }

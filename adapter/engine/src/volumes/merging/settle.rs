@@ -44,7 +44,7 @@ pub(super) fn settle(
         let placed = place(objects, &disputed);
         conflicts_of_names(objects, &disputed, &placed, &mut found);
         rings(store, sides, objects, &disputed, &placed, &mut found)?;
-        let (mut open, mut decided) = (Vec::new(), false);
+        let (mut open, mut decided, mut stuck) = (Vec::new(), false, None);
         for found in found {
             let side = match found.follows {
                 Some(side) => side,
@@ -59,10 +59,18 @@ pub(super) fn settle(
                     side
                 }
             };
-            decided = true;
-            decide(objects, &found, side);
+            if decide(objects, &found, side) {
+                decided = true;
+            } else {
+                stuck = stuck.or(Some(found.about));
+            }
         }
         if !decided {
+            // Two objects that a bad volume itself has under one name stay in conflict, whatever is chosen.
+            if let Some(about) = stuck.filter(|_| open.is_empty()) {
+                let ino = objects.ino_of(about).0.0;
+                return Err(Error::damaged("inode", ino, "a conflict that nothing resolves"));
+            }
             open.sort();
             open.dedup();
             return Ok(if open.is_empty() { Ok(resolved) } else { Err(open) });
@@ -70,15 +78,22 @@ pub(super) fn settle(
     }
 }
 
-/// Each decision makes the choice of one object a later one, so there are at most two for each.
-fn decide(objects: &mut Objects, found: &Found, side: Side) {
+/// Returns whether the decision makes the choice of one object a later one. So there are at most two for
+/// each.
+fn decide(objects: &mut Objects, found: &Found, side: Side) -> bool {
     if side == Side::Theirs
         && let Some(object) = found.theirs.and_then(|id| objects.all.get_mut(&id))
         && object.choice == Choice::Both
     {
         object.choice = Choice::Theirs;
-    } else if let Some(object) = objects.all.get_mut(&found.ours) {
-        object.choice = Choice::Ours;
+        return true;
+    }
+    match objects.all.get_mut(&found.ours) {
+        Some(object) if object.choice != Choice::Ours => {
+            object.choice = Choice::Ours;
+            true
+        }
+        _ => false,
     }
 }
 

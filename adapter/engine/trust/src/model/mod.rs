@@ -9,6 +9,7 @@ mod state;
 mod lookup;
 mod quota;
 
+mod by_number;
 mod files;
 mod names;
 

@@ -114,6 +114,38 @@ pub enum Op {
     ListEnd {
         slot: usize,
     },
+    /// Operations by number, as a kernel asks for them. The number is that many below the one that the next
+    /// inode gets, so that objects of all ages are met, removed ones, and one that never was. `u64::MAX`
+    /// less a small number is that number, such as the root's.
+    StatNumber {
+        back: u64,
+    },
+    OpenNumber {
+        back: u64,
+        access: Access,
+        slot: usize,
+    },
+    ReadlinkNumber {
+        back: u64,
+    },
+    LinkNumber {
+        back: u64,
+        dir: usize,
+        path: String,
+    },
+    /// These three start a path at a directory of this number.
+    LookUpFrom {
+        back: u64,
+        path: String,
+    },
+    MkdirFrom {
+        back: u64,
+        path: String,
+    },
+    UnlinkFrom {
+        back: u64,
+        path: String,
+    },
     /// Does nothing on a volume that was created without a quota.
     SetQuota {
         quota: Quota,

@@ -80,6 +80,16 @@ fn offset(rng: &mut Rng) -> u64 {
     }
 }
 
+/// Often the root, or the first directory of most sequences.
+fn start(rng: &mut Rng) -> u64 {
+    if rng.chance(2) { u64::MAX - rng.pick(&[1, 2]) } else { back(rng) }
+}
+
+/// Mostly the number of an object that is there: there are few in a sequence.
+fn back(rng: &mut Rng) -> u64 {
+    if rng.chance(30) { rng.pick(&[0, u64::MAX]) } else { 1 + rng.below(12) }
+}
+
 fn length(rng: &mut Rng) -> usize {
     rng.pick(&[0, 1, 10, 63, 100, 300, 512, 600, 1024, 1500, 4096, 5000, 9000, 16_000])
 }
@@ -95,7 +105,7 @@ pub fn random(rng: &mut Rng) -> Op {
     let dir = if rng.chance(8) { rng.below(DIRS as u64) as usize } else { 0 };
     let other = if rng.chance(8) { rng.below(DIRS as u64) as usize } else { 0 };
     let listing = rng.below(LISTINGS as u64) as usize;
-    match rng.below(110) {
+    match rng.below(128) {
         0..16 => {
             let flags = OpenFlags {
                 create: !rng.chance(4),
@@ -129,7 +139,11 @@ pub fn random(rng: &mut Rng) -> Op {
         64..67 => Op::StatAt { dir, path: path(rng), follow },
         67..71 => Op::Mkdir { dir, path: directory(rng) },
         71 => Op::Mkdir { dir, path: path(rng) },
-        72..75 => Op::Rmdir { dir, path: directory(rng) },
+        // Directories with other names are more often empty.
+        72..75 => {
+            let path = if rng.chance(2) { path(rng) } else { directory(rng) };
+            Op::Rmdir { dir, path }
+        }
         75..81 => Op::Unlink { dir, path: path(rng) },
         81..89 => Op::Rename { old: (dir, path(rng)), new: (other, path(rng)) },
         89 => Op::Rename { old: (dir, directory(rng)), new: (other, directory(rng)) },
@@ -142,7 +156,7 @@ pub fn random(rng: &mut Rng) -> Op {
             };
             Op::Symlink { target, dir, path: link(rng) }
         }
-        97..99 => Op::Readlink { dir, path: link(rng) },
+        97..99 | 126 => Op::Readlink { dir, path: link(rng) },
         99 => Op::SetTimes { slot, atime: time(rng), mtime: time(rng) },
         100 => Op::SetTimesAt { dir, path: path(rng), follow, atime: time(rng), mtime: time(rng) },
         101 => Op::List { slot: dir },
@@ -151,6 +165,19 @@ pub fn random(rng: &mut Rng) -> Op {
         106 => Op::ListEnd { slot: listing },
         107 => Op::SetQuota { quota: quota(rng) },
         108 => Op::Sync,
+        109..112 => Op::StatNumber { back: back(rng) },
+        112..116 => {
+            // As a mount opens them: by number there is no directory whose rights count.
+            let (read, write, sync) = (!rng.chance(8), rng.chance(2), rng.chance(15));
+            let access = Access { read, write, sync, mutate_directory: true };
+            Op::OpenNumber { back: back(rng), access, slot }
+        }
+        // Links are made late.
+        116..119 => Op::ReadlinkNumber { back: if rng.chance(4) { back(rng) } else { 1 + rng.below(3) } },
+        119..122 => Op::LinkNumber { back: back(rng), dir, path: path(rng) },
+        122..124 => Op::LookUpFrom { back: start(rng), path: path(rng) },
+        124 => Op::MkdirFrom { back: start(rng), path: path(rng) },
+        125 => Op::UnlinkFrom { back: start(rng), path: path(rng) },
         _ => Op::Reopen,
     }
 }

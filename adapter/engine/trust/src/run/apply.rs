@@ -36,6 +36,13 @@ impl Runner {
             Op::ListStart { dir, slot } => self.start_listing(*dir, *slot),
             Op::ListNext { slot, count } => self.go_on_listing(*slot, *count),
             Op::ListEnd { slot } => self.end_listing(*slot).map(|()| true),
+            Op::StatNumber { back } => self.stat_number(*back),
+            Op::OpenNumber { back, access, slot } => self.open_number(*back, *access, *slot),
+            Op::ReadlinkNumber { back } => self.readlink_number(*back),
+            Op::LinkNumber { back, dir, path } => self.link_number(*back, *dir, path),
+            Op::LookUpFrom { back, path } => self.look_up_from(*back, path),
+            Op::MkdirFrom { back, path } => self.mkdir_from(*back, path),
+            Op::UnlinkFrom { back, path } => self.unlink_from(*back, path),
             Op::SetQuota { quota } => self.set_quota(*quota),
             Op::Sync => {
                 let outcome = self.volume().sync_all();

@@ -58,7 +58,7 @@ impl Runner {
         same(&engine, &model)
     }
 
-    fn check_stat(&self, found: Result<Stat, Error>, model: Answer<Id>) -> Result<bool, String> {
+    pub(super) fn check_stat(&self, found: Result<Stat, Error>, model: Answer<Id>) -> Result<bool, String> {
         let ok = same(&found, &model.map(drop))?;
         let (Ok(found), Ok(id)) = (found, model) else { return Ok(ok) };
         let object = self.model.object(id);

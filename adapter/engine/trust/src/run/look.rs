@@ -37,7 +37,7 @@ impl Runner {
 
     pub fn is_occupied(&self, op: &Op) -> bool {
         match op {
-            Op::Open { slot, .. } => self.files[*slot].is_some(),
+            Op::Open { slot, .. } | Op::OpenNumber { slot, .. } => self.files[*slot].is_some(),
             Op::OpenDir { slot, .. } => self.dirs[*slot].is_some(),
             Op::ListStart { slot, .. } => self.listings[*slot].is_some(),
             _ => false,

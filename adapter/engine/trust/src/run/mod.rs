@@ -10,6 +10,7 @@ mod runner;
 // Operations and checks by subject. Each file adds methods to the runner.
 mod apply;
 mod attributes;
+mod by_number;
 mod close;
 mod data;
 mod finish;

@@ -59,7 +59,7 @@ impl Runner {
     }
 
     /// Closes on the reference what the engine failed to open.
-    fn undo_open(&mut self, engine: &Result<Descriptor, Error>, model: Answer<Id>) {
+    pub(super) fn undo_open(&mut self, engine: &Result<Descriptor, Error>, model: Answer<Id>) {
         if let (Err(_), Ok(id)) = (engine, model) {
             self.model.closed(id);
         }

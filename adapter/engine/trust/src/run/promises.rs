@@ -13,6 +13,8 @@ impl Runner {
             Op::Mkdir { .. }
                 | Op::Rename { .. }
                 | Op::Link { .. }
+                | Op::LinkNumber { .. }
+                | Op::MkdirFrom { .. }
                 | Op::Symlink { .. }
                 | Op::SetTimesAt { .. }
         );
