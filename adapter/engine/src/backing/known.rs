@@ -7,6 +7,7 @@
 use super::chain::Chain;
 use crate::limits::MAX_KNOWN_RECORDS;
 use crate::stored::layer_name::LayerName;
+use crate::stored::tag;
 use crate::types::InodeNo;
 use xxhash_rust::xxh64::xxh64;
 
@@ -26,7 +27,7 @@ struct Layer {
     name: LayerName,
     /// Inodes from this number on are in no layer below this one.
     first_inode: u64,
-    /// `None`: it may have any record.
+    /// Records that it may have of inodes with lower numbers; `None`: any.
     records: Option<Hashes>,
 }
 
@@ -106,13 +107,14 @@ fn union(layers: &[Layer]) -> Option<Hashes> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sought {
     hash: u32,
-    /// No layer below this one can have it.
-    lowest: usize,
+    /// The layer in which its inode was made, if that is known. It may have any record of it, and no layer
+    /// below has one.
+    made_in: Option<usize>,
 }
 
 impl Sought {
     /// Where nothing is known of any layer.
-    pub(super) const ANY: Self = Self { hash: 0, lowest: usize::MAX };
+    pub(super) const ANY: Self = Self { hash: 0, made_in: None };
 }
 
 impl Known {
@@ -142,7 +144,9 @@ impl Known {
                     records: match at {
                         0 if top_written => None,
                         0 => Some(Hashes::default()),
-                        _ => merged.clone(),
+                        // Only of the lowest one it is known which inodes were made in it.
+                        _ if at + 1 == count - same => merged.clone(),
+                        _ => None,
                     },
                 },
             };
@@ -164,7 +168,10 @@ impl Known {
 
     /// Notes a record, or a tombstone, that is about to be put into the top layer.
     pub(super) fn note(&mut self, inner: &[u8]) {
-        let Some(Layer { records: Some(hashes), .. }) = self.layers.first_mut() else { return };
+        let Some(Layer { records: Some(hashes), first_inode, .. }) = self.layers.first_mut() else { return };
+        if inode_of(inner).is_some_and(|ino| ino.0 >= *first_inode) {
+            return;
+        }
         hashes.add(inner);
         if self.below_count + hashes.len() > MAX_KNOWN_RECORDS {
             hashes.sort();
@@ -179,9 +186,9 @@ impl Known {
 
     /// Returns what to look for of a key without the name of its layer.
     pub(super) fn sought(&self, inner: &[u8]) -> Sought {
-        let lowest =
+        let made_in =
             inode_of(inner).and_then(|ino| self.layers.iter().position(|layer| layer.first_inode <= ino.0));
-        Sought { hash: hash(inner), lowest: lowest.unwrap_or(usize::MAX) }
+        Sought { hash: hash(inner), made_in }
     }
 
     /// As [`Known::sought`], for a range of keys: `None` if it may have those of more than one directory or
@@ -196,15 +203,21 @@ impl Known {
 
     /// Returns whether a layer may have a record: 0 is the top one, which may have any.
     pub(super) fn may_have(&self, layer: usize, sought: Sought) -> bool {
+        let made_in = sought.made_in.unwrap_or(usize::MAX);
         let hashes = self.layers.get(layer).and_then(|layer| layer.records.as_ref());
-        layer == 0 || layer <= sought.lowest && hashes.is_none_or(|hashes| hashes.has(sought.hash))
+        layer == 0
+            || layer == made_in
+            || layer < made_in && hashes.is_none_or(|hashes| hashes.has(sought.hash))
     }
 
-    /// Returns whether a record, or a tombstone, was put into a layer below the top one, as far as is known.
+    /// Returns whether a record, or a tombstone, was put into a layer below the top one, as far as is known
+    /// without asking.
     pub(super) fn is_below(&self, inner: &[u8]) -> bool {
-        let Sought { hash, lowest } = self.sought(inner);
-        let below = self.layers.iter().take(lowest.saturating_add(1)).skip(1);
-        below.filter_map(|layer| layer.records.as_ref()).any(|hashes| hashes.has(hash))
+        let Sought { hash, made_in } = self.sought(inner);
+        let is_inode = inner.first() == Some(&tag::INODE);
+        let made_below = made_in.is_some_and(|layer| layer > 0);
+        let mut hashes = self.layers.iter().skip(1).filter_map(|layer| layer.records.as_ref());
+        is_inode && made_below || hashes.any(|hashes| hashes.has(hash))
     }
 
     /// Forgets the records of the lowest layers until there is room for many more: each record that is noted
@@ -277,8 +290,12 @@ mod tests {
         assert_eq!(asked(&known, &inode(41)), [0]);
         assert_eq!(asked(&known, &name(1, "n3")), [0, 1, 3]);
         assert_eq!(asked(&known, &name(1, "other")), [0, 3]);
-        assert!(known.is_below(&inode(30)) && known.is_below(&name(1, "n2")));
-        assert!(!known.is_below(&inode(40)) && !known.is_below(&name(1, "n4")) && !known.is_below(&inode(5)));
+        for key in [inode(5), inode(30), name(1, "n2")] {
+            assert!(known.is_below(&key), "{key:?}");
+        }
+        for key in [inode(40), name(1, "n4"), name(1, "other"), name(30, "n")] {
+            assert!(!known.is_below(&key), "{key:?}");
+        }
     }
 
     #[test]
@@ -329,7 +346,8 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut known = writer(2);
         let each = (MAX_KNOWN_RECORDS / 2) as u64;
-        for top in 3..=5 {
+        known.follow(&chain(&[3, 2, 1], u64::MAX), false);
+        for top in 4..=6 {
             // The same keys again and again count once.
             (0..each).chain(0..each).for_each(|ino| known.note(&inode(top << 32 | ino)));
             let numbers: Vec<u64> = (1..=top).rev().collect();
@@ -340,6 +358,7 @@ mod tests {
             assert!((each as usize - 1000..=MAX_KNOWN_RECORDS).contains(&kept), "{kept}");
         }
         // The lowest ones are forgotten first.
-        assert!(known.layers[1].records.is_some() && known.layers[3].records.is_none());
+        let is_known: Vec<bool> = known.layers.iter().map(|layer| layer.records.is_some()).collect();
+        assert_eq!(is_known, [true, true, false, false, false, false]);
     }
 }
