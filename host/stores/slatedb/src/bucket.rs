@@ -1,6 +1,7 @@
 //! A bucket of S3's protocol that is not there yet.
 
 use crate::error::{OpenError, in_a_line};
+use futures_util::StreamExt;
 use object_store::ClientOptions;
 use object_store::aws::AmazonS3;
 use object_store::client::{HttpConnector, HttpRequest, ReqwestConnector};
@@ -17,7 +18,7 @@ const VALID: Duration = Duration::from_secs(300);
 /// The region whose buckets name no region.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// Most bytes that are read of a server's answer.
+/// Bytes of a server's answer after which no more of it is read.
 const MAX_ANSWER_BYTES: usize = 16 << 10;
 
 /// The bucket of a client, which can be made.
@@ -50,8 +51,14 @@ impl NewBucket {
         if status.is_success() {
             return Ok(());
         }
-        let text = answer.into_body().bytes().await.unwrap_or_default();
-        let text = String::from_utf8_lossy(text.get(..MAX_ANSWER_BYTES).unwrap_or(&text)).into_owned();
+        let mut body = answer.into_body().bytes_stream();
+        let mut said = Vec::new();
+        while let Some(Ok(part)) = body.next().await
+            && said.len() < MAX_ANSWER_BYTES
+        {
+            said.extend_from_slice(part.get(..MAX_ANSWER_BYTES).unwrap_or(&part));
+        }
+        let text = String::from_utf8_lossy(&said);
         // Another program made it at the same moment.
         if text.contains("BucketAlreadyOwnedByYou") {
             return Ok(());
