@@ -26,7 +26,8 @@ pub(crate) struct RunArgs {
     /// store; or a store at a distance, of the kinds that this kvfs was built with.
     #[arg(long, value_name = "memory:[SIZE]|redb:PATH|file:DIR|URL", default_value = "memory:")]
     pub(super) store: StoreUrl,
-    /// Makes what the store needs at its server (a table, a database in a bucket) if it is missing.
+    /// Makes what the store needs at its server (a table, a bucket of S3 and the database in it) if it is
+    /// missing.
     /// Without it, a mistyped name is an error and not a second store.
     #[arg(long)]
     pub(super) create: bool,

@@ -1,15 +1,19 @@
 //! `kvfs run` on stores of real servers: what a person can mend is one line that says how, without a
 //! secret, and what was stored is there for the next run.
 
+use super::store_server::write_token;
 use super::volume::MAKER;
 use super::workshop;
-use kvfs_test_servers::{Etcd, Postgres, Redis};
+use kvfs_test_servers::{Etcd, Postgres, Proxy, Redis, S3};
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A word that stands for a password. No message may have it.
 const SECRET: &str = "hunter2";
+
+/// The right password of the server of S3's protocol.
+const S3_SECRET: &str = "not-for-anybody";
 
 /// A guest that makes a file, and traps if it is there already.
 fn prepared() -> TempDir {
@@ -19,10 +23,12 @@ fn prepared() -> TempDir {
 }
 
 fn run(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) -> Output {
+    command(directory, variables, &[&["run"], args, &["maker.wasm"]].concat())
+}
+
+fn command(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kvfs"))
-        .arg("run")
         .args(args)
-        .arg("maker.wasm")
         .current_dir(directory)
         .env("XDG_CACHE_HOME", directory.join("cache"))
         .env_remove("RUST_BACKTRACE")
@@ -33,11 +39,16 @@ fn run(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) ->
 
 /// Runs the guest on a store that cannot be opened. The message must be one line and have `expected`.
 fn refused(directory: &Path, variables: &[(&'static str, String)], url: &str, expected: &str) {
-    let output = run(directory, variables, &["--store", url]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{url}: {told}");
-    assert!(told.starts_with("kvfs: ") && told.lines().count() == 1, "{url}: {told}");
-    assert!(told.contains(expected) && !told.contains(SECRET), "{url}: not {expected}: {told}");
+    is_refusal(&run(directory, variables, &["--store", url]), 1, url, expected);
+}
+
+fn is_refusal(output: &Output, code: i32, what: &str, expected: &str) {
+    let told = std::str::from_utf8(&output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{what}: {told}");
+    assert!(told.starts_with("kvfs: ") && told.lines().count() == 1, "{what}: {told}");
+    assert!(told.contains(expected) && !told.contains(SECRET), "{what}: not {expected}: {told}");
+    assert!(!told.contains(S3_SECRET) && !told.contains("X-Amz"), "{what}: {told}");
+    assert!(told.len() < 500, "{what}: {told}");
 }
 
 /// Runs the guest on a store that is made for it, and again: it finds its file.
@@ -61,7 +72,11 @@ fn redis_is_opened_or_the_reason_is_said() {
     refused(path, &[], &format!("redis://:right@{at}/?colour={SECRET}"), "colour");
     let evicting = Redis::start_with(&[("maxmemory", "50mb"), ("maxmemory-policy", "allkeys-lru")]);
     refused(path, &[], &format!("redis://{}", evicting.address()), "noeviction");
-    keeps(path, &[("REDISCLI_AUTH", "right".to_owned())], &format!("redis://{at}"));
+    let right = [("REDISCLI_AUTH", "right".to_owned())];
+    let old = Proxy::start(at);
+    old.rewrite("redis_version:7", "redis_version:6");
+    refused(path, &right, &format!("redis://{}", old.address()), "use Redis 7.0 or newer");
+    keeps(path, &right, &format!("redis://{at}"));
 }
 
 #[test]
@@ -89,4 +104,72 @@ fn etcd_is_opened_or_the_reason_is_said() {
     let missing = [("ETCDCTL_CACERT", "/missing/ca.pem".to_owned())];
     refused(path, &missing, &format!("etcds://{at}/agents"), "/missing/ca.pem");
     keeps(path, &[], &format!("etcd://{at}/agents"));
+}
+
+/// The server of S3's protocol, in a process of its own.
+#[test]
+#[ignore = "a server, which other tests start"]
+fn the_server() {
+    S3::serve_if_asked();
+}
+
+/// Commands that look at a store, or change what is in one, with their exit codes for a failure.
+const DOORS: [(i32, &[&str]); 9] = [
+    (1, &["ls", "--store"]),
+    (1, &["export", "out.tar", "--store"]),
+    (1, &["put", "maker.wasm", "/maker.wasm", "--store"]),
+    (1, &["volume", "list", "--store"]),
+    (2, &["diff", "main", "other", "--store"]),
+    (8, &["fsck", "--store"]),
+    (1, &["settings", "--store"]),
+    (1, &["store", "info"]),
+    (1, &["store-server", "--token-file", "token", "--store"]),
+];
+
+#[test]
+fn a_bucket_is_opened_or_the_reason_is_said() {
+    const URL: &str = "slatedb:s3://bucket/agents";
+    const NOBODYS: &str = "slatedb:s3://nobodys/agents";
+    let dir = prepared();
+    let path = dir.path();
+    write_token(path, "0123456789abcdef");
+    let server = S3::start(&["--exact", "distant::the_server", "--ignored", "--nocapture"]);
+    let right = S3::settings(server.address());
+    let with = |name: &str, value: &str| {
+        let mut settings = right.clone();
+        settings.iter_mut().filter(|(other, _)| *other == name).for_each(|(_, old)| *old = value.to_owned());
+        settings
+    };
+    // Each is one line that names the store, for a guest and at each door.
+    let (encrypted, nobody) = (format!("https://{}", server.address()), "http://127.0.0.1:1");
+    for (settings, url, expected) in [
+        (right.clone(), NOBODYS, "no such bucket; check its name, or make it with `kvfs run --create`"),
+        (
+            right.clone(),
+            URL,
+            "nothing is stored there; check the path, or make a store with `kvfs run --create`",
+        ),
+        (with("AWS_SECRET_ACCESS_KEY", SECRET), URL, "check the credentials in the environment"),
+        (with("AWS_ACCESS_KEY_ID", "nobody"), URL, "check the credentials in the environment"),
+        (with("AWS_ENDPOINT", nobody), URL, "check the endpoint in the environment and the network"),
+        (with("AWS_ENDPOINT", &encrypted), URL, "check that the endpoint speaks TLS"),
+        (with("AWS_ALLOW_HTTP", "false"), URL, "AWS_ALLOW_HTTP=true"),
+    ] {
+        refused(path, &settings, url, expected);
+        for (code, door) in DOORS {
+            let output = command(path, &settings, &[door, &[url]].concat());
+            is_refusal(&output, code, &format!("{door:?} {url}"), expected);
+        }
+    }
+    assert!(!path.join("out.tar").exists());
+    // With --create both the bucket and the store are made, and the doors are open.
+    keeps(path, &right, NOBODYS);
+    keeps(path, &right, URL);
+    for url in [NOBODYS, URL] {
+        let listed = command(path, &right, &["ls", "--store", url]);
+        assert!(String::from_utf8_lossy(&listed.stdout).contains("made"), "{listed:?}");
+    }
+    // `volume create` makes them too.
+    let made = command(path, &right, &["volume", "create", "--store", "slatedb:s3://another/agents", "main"]);
+    assert!(made.status.success(), "{made:?}");
 }

@@ -24,6 +24,7 @@ mod sealed;
 mod serve;
 mod settings;
 mod store;
+mod store_server;
 mod terminal;
 mod trust;
 mod volume;

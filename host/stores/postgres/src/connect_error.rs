@@ -36,7 +36,7 @@ pub enum OpenError {
         why: String,
     },
     /// The database is not there.
-    #[error("the database is not at {place}: {why}; open with --create to make it")]
+    #[error("the database is not at {place}: {why}; make it with `kvfs run --create`")]
     NoDatabase {
         /// Hosts and ports.
         place: String,
@@ -44,7 +44,7 @@ pub enum OpenError {
         why: String,
     },
     /// The table is not there.
-    #[error("there is no table {table} at {place}: open with --create to make it")]
+    #[error("there is no table {table} at {place}: make it with `kvfs run --create`")]
     NoTable {
         /// The table.
         table: String,

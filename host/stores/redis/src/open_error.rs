@@ -53,8 +53,8 @@ pub enum OpenError {
     },
     /// The store is not there.
     #[error(
-        "there is no store with the prefix {prefix} at {place}: open with --create to make it; if there was \
-         one, the server has lost it"
+        "there is no store with the prefix {prefix} at {place}: make it with `kvfs run --create`; if there \
+         was one, the server has lost it"
     )]
     NoStore {
         /// The prefix.

@@ -97,6 +97,12 @@ pub fn pages_end_at_their_bounds(store: &mut impl Calls) {
     let all = page(u32::MAX, u32::MAX);
     assert!((1..=90).contains(&all), "{all}");
     assert_eq!(store.entries(&[10], b"").unwrap().len(), 90);
+    // The bytes of keys count too.
+    for number in 0..20u8 {
+        store.set(&[], &[(&[&[200][..], &[number; 99]].concat(), Some(b""))], false).unwrap();
+    }
+    let long = store.scan(&[200], b"", u32::MAX, 550).unwrap().len();
+    assert!((1..=5).contains(&long), "{long}");
 }
 
 /// Makes random calls on a store whose entries are `model`, and compares.

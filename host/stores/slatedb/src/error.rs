@@ -1,5 +1,6 @@
 //! Why a store could not be opened, and what SlateDB's errors mean to a caller.
 
+use crate::reach::{Distance, cause, distance};
 use kvfs_contract::{StoreError, with_causes};
 use slatedb::{CloseReason, ErrorKind};
 use std::fmt;
@@ -11,8 +12,16 @@ const CLOCK: [&str; 3] = ["RequestTimeTooSkewed", "RequestExpired", "Request dat
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is no bucket, container or directory of this name.
-    MissingBucket,
+    /// There is no bucket or container of this name.
+    MissingBucket {
+        /// True where [`Config::create`](crate::Config::create) makes one.
+        can_be_made: bool,
+    },
+    /// There is no bucket of this name, and the object store makes none.
+    BucketNotMade {
+        /// What the object store said.
+        why: String,
+    },
     /// Nothing is stored there, and a store was not to be made.
     MissingStore,
     /// The path holds something else.
@@ -30,6 +39,18 @@ pub enum OpenError {
         /// What the object store said.
         why: String,
     },
+    /// Nobody answers at the object store's endpoint.
+    Unreachable {
+        /// What failed.
+        why: String,
+    },
+    /// The endpoint speaks no TLS, or has a certificate that this machine does not trust.
+    Tls {
+        /// What failed.
+        why: String,
+    },
+    /// The endpoint is not encrypted, and the settings do not allow that.
+    Unencrypted,
     /// The object store overwrites an object that was only to be created, so that two writers would
     /// not notice each other.
     Unconditional,
@@ -48,12 +69,19 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingBucket => {
+            Self::MissingBucket { can_be_made: true } => {
+                f.write_str("there is no such bucket; check its name, or make it with `kvfs run --create`")
+            }
+            Self::MissingBucket { can_be_made: false } => {
                 f.write_str("there is no such bucket; make it with the tool of its provider")
             }
-            Self::MissingStore => {
-                f.write_str("nothing is stored there; check the path, or make a store with --create")
-            }
+            Self::BucketNotMade { why } => write!(
+                f,
+                "there is no such bucket, and none can be made ({why}); make it with the tool of its provider"
+            ),
+            Self::MissingStore => f.write_str(
+                "nothing is stored there; check the path, or make a store with `kvfs run --create`",
+            ),
             Self::NotAStore { what } => write!(f, "{what}; name an empty path"),
             Self::Refused { why } => write!(
                 f,
@@ -63,6 +91,19 @@ impl fmt::Display for OpenError {
                 f,
                 "the clock of this machine is wrong for the object store ({why}); set it, as by NTP, and try \
                  again"
+            ),
+            Self::Unreachable { why } => write!(
+                f,
+                "the object store was not reached ({why}); check the endpoint in the environment and the network"
+            ),
+            Self::Tls { why } => write!(
+                f,
+                "no encrypted connection ({why}); check that the endpoint speaks TLS, and that this machine \
+                 trusts its certificate"
+            ),
+            Self::Unencrypted => f.write_str(
+                "the endpoint is http://, which is not encrypted; use https://, or allow it with \
+                 AWS_ALLOW_HTTP=true where the network is yours",
             ),
             Self::Unconditional => f.write_str(
                 "the server overwrites what is only to be created (If-None-Match), so two writers would \
@@ -87,6 +128,9 @@ impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store { source } => source,
+            error @ (OpenError::Unreachable { .. } | OpenError::Tls { .. }) => {
+                Self::Unavailable(error.to_string())
+            }
             error => Self::Other(error.to_string()),
         }
     }
@@ -96,7 +140,7 @@ impl From<OpenError> for StoreError {
 pub(crate) fn opening(error: &object_store::Error) -> OpenError {
     use object_store::Error;
     match error {
-        Error::NotFound { .. } => OpenError::MissingBucket,
+        Error::NotFound { .. } => OpenError::MissingBucket { can_be_made: false },
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             let why = in_a_line(error);
             if CLOCK.iter().any(|told| why.contains(told)) {
@@ -108,9 +152,15 @@ pub(crate) fn opening(error: &object_store::Error) -> OpenError {
             let why = in_a_line(error);
             // Clients report the missing bucket of a list as any other failure.
             if ["NoSuchBucket", "ContainerNotFound", "404 Not Found"].iter().any(|told| why.contains(told)) {
-                return OpenError::MissingBucket;
+                return OpenError::MissingBucket { can_be_made: false };
             }
-            OpenError::Store { source: StoreError::Unavailable(why) }
+            let cause = || kvfs_contract::in_a_line(&cause(error));
+            match distance(error) {
+                Some(Distance::Unreachable) => OpenError::Unreachable { why: cause() },
+                Some(Distance::Tls) => OpenError::Tls { why: cause() },
+                Some(Distance::Unencrypted) => OpenError::Unencrypted,
+                None => OpenError::Store { source: StoreError::Unavailable(why) },
+            }
         }
     }
 }

@@ -21,11 +21,14 @@
 //! ```
 
 mod clock;
+mod reach;
+
 mod error;
 
 mod requests;
 mod url;
 
+mod bucket;
 mod marker;
 mod place;
 mod store;

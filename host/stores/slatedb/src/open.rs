@@ -49,7 +49,8 @@ const MAX_NEW_TABLES: usize = 2 * MAX_MERGED_TABLES;
 const BLOCK: SstBlockSize = SstBlockSize::Block32Kib;
 
 impl SlateStore {
-    /// Opens a store. [`Config::create`] makes it where its path holds nothing; a bucket must be there.
+    /// Opens a store. [`Config::create`] makes it where its path holds nothing, and a bucket of S3 that
+    /// is missing; other buckets and containers must be there.
     ///
     /// A writer takes the database over from the one that had it: that one's next durable apply
     /// fails.
@@ -69,10 +70,21 @@ impl SlateStore {
         // SlateDB retries for ever, so what a person can mend is found before.
         let patience = config.patience;
         let create = config.create || matches!(config.place, Place::Directory { .. });
-        if config.read_only {
-            within(patience, &requests, marker::check_only(&*objects, &config.path)).await??;
-        } else {
-            within(patience, &requests, marker::check(&*objects, &config.path, create)).await??;
+        let check = async || {
+            if config.read_only {
+                return marker::check_only(&*objects, &config.path).await;
+            }
+            marker::check(&*objects, &config.path, create).await
+        };
+        match (within(patience, &requests, check()).await?, made.bucket) {
+            (Err(OpenError::MissingBucket { .. }), Some(bucket)) => {
+                if !create || config.read_only {
+                    return Err(OpenError::MissingBucket { can_be_made: true });
+                }
+                within(patience, &requests, bucket.make()).await??;
+                within(patience, &requests, check()).await??;
+            }
+            (checked, _) => checked?,
         }
         let failed = |error: slatedb::Error| {
             let source = match meaning(&error) {

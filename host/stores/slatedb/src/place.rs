@@ -1,5 +1,6 @@
 //! Clients of object stores.
 
+use crate::bucket::NewBucket;
 use crate::error::{OpenError, in_a_line};
 use crate::url::{Config, Place};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
@@ -23,13 +24,19 @@ pub(crate) struct Objects {
     pub(crate) durable: bool,
     /// False if an object cannot be overwritten under a condition.
     pub(crate) overwrites_conditionally: bool,
+    /// Its bucket, where one that is missing can be made.
+    pub(crate) bucket: Option<NewBucket>,
 }
 
 /// Makes the client of a place. Nothing is sent.
 pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
     let wrong = |why: String| OpenError::Settings { why };
-    let remote =
-        |store: Arc<dyn ObjectStore>| Objects { store, durable: true, overwrites_conditionally: true };
+    let remote = |store: Arc<dyn ObjectStore>| Objects {
+        store,
+        durable: true,
+        overwrites_conditionally: true,
+        bucket: None,
+    };
     match &config.place {
         Place::S3 { bucket } => {
             provide_cryptography();
@@ -43,8 +50,11 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
                 builder
                     .get_config_value(&AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp)),
             );
-            let store = builder.with_client_options(client).build();
-            Ok(remote(Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?)))
+            let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
+            let store = builder.with_client_options(client.clone()).build();
+            let store = Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?);
+            let bucket = NewBucket { client: store.clone(), options: client, region };
+            Ok(Objects { bucket: Some(bucket), ..remote(store) })
         }
         Place::Gcs { bucket } => {
             provide_cryptography();
@@ -81,11 +91,9 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
             std::fs::create_dir_all(directory).map_err(|error| wrong(in_a_line(&error)))?;
             let store = LocalFileSystem::new_with_prefix(directory);
             let store = store.map_err(|error| wrong(in_a_line(&error)))?.with_fsync(true);
-            Ok(Objects { store: Arc::new(store), durable: true, overwrites_conditionally: false })
+            Ok(Objects { overwrites_conditionally: false, ..remote(Arc::new(store)) })
         }
-        Place::Given { objects, durable } => {
-            Ok(Objects { store: objects.clone(), durable: *durable, overwrites_conditionally: true })
-        }
+        Place::Given { objects, durable } => Ok(Objects { durable: *durable, ..remote(objects.clone()) }),
     }
 }
 

@@ -61,8 +61,8 @@ pub struct Config {
     pub place: Place,
     /// The path in it that all the store's objects are below.
     pub path: Path,
-    /// Makes a store where its path holds nothing. Otherwise that is an error, since a mistyped name
-    /// must not make a second store. A directory always becomes one.
+    /// Makes a store where its path holds nothing, and a bucket of S3 that is missing. Otherwise that
+    /// is an error, since a mistyped name must not make a second store. A directory always becomes one.
     pub create: bool,
     /// Opens for reading only: changes nothing in the object store, and ends no writer.
     pub read_only: bool,

@@ -245,3 +245,24 @@ fn is_whole(layer: &LayerBytes, mut answers: &[u8]) -> bool {
 fn hash(question: &[u8]) -> u64 {
     xxh64(question, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::StoreId;
+
+    #[test]
+    fn an_answer_to_another_question_of_the_same_hash_is_not_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut disk = Disk::open(directory.path(), 1 << 20).unwrap();
+        let layer = Layer { store: StoreId::of("a store"), stamp: [1; 16], on_disk: true };
+        let answer = Answer::of(Some(b"its answer"));
+        disk.insert(&layer, b"one", &answer);
+        disk.flush();
+        let places = &mut disk.layers.get_mut(&layer.bytes()).unwrap().places;
+        let place = places[&hash(b"one")];
+        places.insert(hash(b"other"), place);
+        assert_eq!(disk.get(&layer, b"other"), None);
+        assert_eq!(disk.get(&layer, b"one"), Some(answer));
+    }
+}

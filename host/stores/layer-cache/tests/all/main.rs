@@ -8,4 +8,5 @@ mod viewed;
 mod beside_tools;
 mod copies;
 mod disk;
+mod kept;
 mod rounds;

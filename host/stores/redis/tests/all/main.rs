@@ -6,6 +6,7 @@ mod calls;
 mod crash;
 mod cuts;
 mod engine;
+mod failover;
 mod full;
 mod opening;
 mod waiting;

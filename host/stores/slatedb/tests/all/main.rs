@@ -2,6 +2,7 @@
 
 mod objects;
 
+mod buckets;
 mod calls;
 mod crash;
 mod elsewhere;

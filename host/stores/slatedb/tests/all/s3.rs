@@ -5,8 +5,9 @@ use crate::objects::{Store, open, try_open};
 use kvfs_contract::{AsyncKvStore, Durability, KvStore, StoreError};
 use kvfs_slatedb_store::{Config, OpenError};
 use kvfs_store_rig::Calls;
-use kvfs_test_servers::{Direction, How, Proxy, S3, SOON, wait_until};
-use std::net::SocketAddr;
+use kvfs_test_servers::{Direction, How, Proxy, S3, SOON, Server, run_to_end, wait_until};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The server itself, in a process of its own.
@@ -17,12 +18,12 @@ fn the_server() {
 }
 
 /// Starts a server with an empty bucket `bucket`.
-fn start() -> S3 {
+pub(crate) fn start() -> S3 {
     S3::start(&["--exact", "s3::the_server", "--ignored", "--nocapture"])
 }
 
 /// Returns the configuration of a store in the bucket, at an address.
-fn at(address: SocketAddr, url: &str) -> Config {
+pub(crate) fn at(address: SocketAddr, url: &str) -> Config {
     let config = Config::from_url(url).unwrap();
     let mut config =
         S3::settings(address).into_iter().fold(config, |config, (name, value)| config.set(name, value));
@@ -32,7 +33,7 @@ fn at(address: SocketAddr, url: &str) -> Config {
 
 const URL: &str = "slatedb:s3://bucket/agents";
 
-fn refusal(config: Config) -> OpenError {
+pub(crate) fn refusal(config: Config) -> OpenError {
     let begun = Instant::now();
     let error = match try_open(config) {
         Ok(_) => panic!("it was opened"),
@@ -48,8 +49,6 @@ fn refusal(config: Config) -> OpenError {
 fn what_a_person_can_mend_is_said_in_a_line() {
     let server = start();
     let address = server.address();
-    let error = refusal(at(address, "slatedb:s3://missing/agents"));
-    assert!(matches!(error, OpenError::MissingBucket), "{error:?}");
     let error = refusal(at(address, URL).set("AWS_SECRET_ACCESS_KEY", "hunter2"));
     assert!(matches!(error, OpenError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("SignatureDoesNotMatch"), "{error}");
@@ -61,15 +60,42 @@ fn what_a_person_can_mend_is_said_in_a_line() {
     let mut tls = at(address, URL).set("AWS_ENDPOINT", format!("https://{address}"));
     tls.patience = Duration::from_secs(2);
     let error = refusal(tls);
-    assert!(matches!(error, OpenError::Store { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Tls { .. }), "{error:?}");
+    assert!(error.to_string().contains(&format!("https://{address}: ")), "{error}");
     let mut plain = at(address, URL).set("AWS_ALLOW_HTTP", "false");
     plain.patience = Duration::from_secs(2);
     let error = refusal(plain);
-    assert!(error.to_string().to_lowercase().contains("http"), "{error}");
+    assert!(matches!(error, OpenError::Unencrypted), "{error:?}");
     let mut gone = at("127.0.0.1:1".parse().unwrap(), URL);
     gone.patience = Duration::from_secs(2);
     let error = refusal(gone);
-    assert!(error.to_string().contains("127.0.0.1:1") || error.to_string().contains("refused"), "{error}");
+    assert!(matches!(error, OpenError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("http://127.0.0.1:1: Connection refused"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=kvfs test"]);
+    make.args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"]);
+    make.args(["-keyout", "key.pem", "-out", "cert.pem"]);
+    run_to_end(make.current_dir(directory.path()));
+    let server = Server::start(
+        directory,
+        |port, directory| {
+            let mut server = Command::new("openssl");
+            server.args(["s_server", "-www", "-key", "key.pem", "-cert", "cert.pem"]);
+            server.args(["-accept", &format!("127.0.0.1:{}", port.number())]).current_dir(directory);
+            server
+        },
+        |address| TcpStream::connect(address).is_ok(),
+    );
+    let endpoint = format!("https://localhost:{}", server.address().port());
+    let error = refusal(at(server.address(), URL).set("AWS_ENDPOINT", &endpoint));
+    assert!(matches!(error, OpenError::Tls { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(&endpoint) && text.contains("invalid peer certificate"), "{text}");
 }
 
 #[test]

@@ -45,6 +45,25 @@ fn a_writer_that_slept_until_its_fence_was_garbage_acknowledges_nothing() {
     assert_eq!(newer.value_of(b"a").unwrap().as_deref(), Some(&b"2"[..]));
 }
 
+/// SlateDB itself learns of the newer opener in steps.
+#[test]
+fn an_older_opener_that_was_told_once_is_told_by_every_call() {
+    for round in 0..30 {
+        let objects = Objects::new();
+        let mut older = open(over(&objects));
+        older.set(&[], &[(b"a", Some(b"1"))], true).unwrap();
+        let mut newer = open(over(&objects));
+        newer.set(&[], &[(b"a", Some(b"2"))], true).unwrap();
+        assert!(older.set(&[], &[(b"a", Some(b"3"))], true).is_err());
+        let late = match round % 3 {
+            0 => older.value_of(b"a").map(drop),
+            1 => older.scan(b"", b"", 1, 1000).map(drop),
+            _ => older.set(&[], &[(b"b", Some(b"3"))], false),
+        };
+        assert_eq!(late, Err(StoreError::AccessDenied), "round {round}");
+    }
+}
+
 #[test]
 fn a_reader_changes_nothing_and_ends_no_writer() {
     let objects = Objects::new();
