@@ -41,9 +41,9 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingStore => {
-                f.write_str("nothing is stored there; check the prefix, or make a store with `kvfs run --create`")
-            }
+            Self::MissingStore => f.write_str(
+                "nothing is stored there; check the prefix, or make a store with `kvfs run --create`",
+            ),
             Self::NotAStore { what } => write!(f, "{what}; name another prefix"),
             Self::Refused { why } => write!(
                 f,
