@@ -6,6 +6,7 @@
 
 use super::chain::Chain;
 use crate::limits::MAX_KNOWN_RECORDS;
+use crate::sort::sort_numbers;
 use crate::stored::layer_name::LayerName;
 use crate::stored::tag;
 use crate::types::InodeNo;
@@ -76,7 +77,7 @@ impl Hashes {
         if self.sorted == self.hashes.len() {
             return;
         }
-        self.hashes.sort_unstable();
+        sort_numbers(&mut self.hashes);
         self.hashes.dedup();
         self.sorted = self.hashes.len();
     }
@@ -94,12 +95,10 @@ impl Hashes {
 fn union(layers: &[Layer]) -> Option<Hashes> {
     let all: Option<Vec<&Hashes>> = layers.iter().map(|layer| layer.records.as_ref()).collect();
     let all = all.filter(|all| !all.is_empty())?;
-    let mut hashes: Vec<u32> = Vec::with_capacity(all.iter().map(|hashes| hashes.len()).sum());
+    let mut hashes = Vec::with_capacity(all.iter().map(|hashes| hashes.len()).sum());
     all.iter().for_each(|other| hashes.extend_from_slice(&other.hashes));
-    // These are runs in order, which this sort merges.
-    hashes.sort();
-    hashes.dedup();
-    let together = Hashes { sorted: hashes.len(), hashes, last_owner: None };
+    let mut together = Hashes { hashes, ..Hashes::default() };
+    together.sort();
     Some(together)
 }
 
