@@ -36,6 +36,8 @@ struct Cut {
     /// The states after each durable apply.
     durable: Vec<Entries>,
     mark_file: Option<Vec<u8>>,
+    /// An apply is done, and its mark is not raised yet.
+    is_unmarked: bool,
 }
 
 #[derive(Default)]
@@ -62,12 +64,12 @@ impl SimStore {
         change(&mut self.sim.lock().unwrap())
     }
 
-    fn keep_cut(&self) {
+    fn keep_cut(&self, is_unmarked: bool) {
         let mark_file = fs::read(&self.mark_path).ok();
         self.sim(|sim| {
             let (mark, now, durable) = (sim.mark, sim.now.clone(), sim.durable.clone());
             if let Some(cuts) = &mut sim.cuts {
-                cuts.push(Cut { mark, now, durable, mark_file });
+                cuts.push(Cut { mark, now, durable, mark_file, is_unmarked });
             }
         });
     }
@@ -104,7 +106,7 @@ impl SyncStore for SimStore {
         level: Durability,
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
-        self.keep_cut();
+        self.keep_cut(false);
         self.sim(|sim| {
             let holds = |guard: &Guard<'_>| guard.holds(sim.now.get(guard.key).map(Vec::as_slice));
             if !guards.iter().all(holds) {
@@ -122,7 +124,7 @@ impl SyncStore for SimStore {
             Ok(())
         })?;
         // Done, and neither acknowledged nor marked.
-        self.keep_cut();
+        self.keep_cut(level == Durability::Durable);
         Ok(())
     }
 }
@@ -183,7 +185,7 @@ fn sweep(setup: &Setup, ops: &[Op], sabotage: Option<Sabotage>) -> Result<Met, S
             _ => cut.durable.iter().rev().nth(1).cloned().unwrap_or_default(),
         };
         // Between an apply and its mark, one apply less is no loss.
-        let is_behind = sabotage == Some(Sabotage::RollsBack) && !number.is_multiple_of(2);
+        let is_behind = sabotage == Some(Sabotage::RollsBack) && cut.is_unmarked;
         fs::write(&mark_path, mark_file).map_err(|error| error.to_string())?;
         if sabotage == Some(Sabotage::ForgetsMarks) {
             let first = taken.iter().find_map(|cut| cut.mark_file.as_ref()).unwrap_or(mark_file);

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 pub type OpenServed<S> = fn(SocketAddr, &str) -> Result<S, StoreError>;
 
 /// Fewer than on simulated media: after each apply a volume is opened on a real server.
-const SEQUENCES: u64 = 8;
+const SEQUENCES: u64 = 12;
 const OPERATIONS: usize = 30;
 
 /// Every so many applies the connection is cut.
