@@ -17,7 +17,6 @@ use self::batch::{Batch, Piece, Tombstone};
 use self::chain::Chain;
 use self::doubt::{Completion, Doubt, State};
 use self::known::Known;
-use self::others::moving;
 use self::overlay::{Found, Layers, Lower, Page, sealing_key};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
@@ -491,4 +490,9 @@ impl Backing {
             doubt.completes = Some(completion);
         }
     }
+}
+
+/// The error of a read that tools keep away.
+fn moving() -> Error {
+    Error::Store(StoreError::Unavailable("the volume is being moved between layers all the time".to_owned()))
 }

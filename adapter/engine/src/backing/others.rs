@@ -3,7 +3,7 @@
 use super::chain::{self, Chain};
 use super::doubt::{Resolved, State};
 use super::known::Known;
-use super::{Backing, MAX_READS};
+use super::{Backing, MAX_READS, moving};
 use crate::error::{Error, Result};
 use crate::store::StoreError;
 use crate::stored::record::superblock::Superblock;
@@ -166,11 +166,6 @@ impl Backing {
         self.unsynced = true;
         Ok(Resolved::Applied(doubt.completes))
     }
-}
-
-/// The error of a read that tools keep away.
-pub(super) fn moving() -> Error {
-    Error::Store(StoreError::Unavailable("the volume is being moved between layers all the time".to_owned()))
 }
 
 /// Returns the superblock that was found, if it is the one `before` but for its layers: then only a
