@@ -155,6 +155,22 @@ pub enum Op {
     Reopen,
 }
 
+impl Op {
+    /// Whoever does these must know the number that the next inode gets.
+    pub fn is_by_number(&self) -> bool {
+        matches!(
+            self,
+            Self::StatNumber { .. }
+                | Self::OpenNumber { .. }
+                | Self::ReadlinkNumber { .. }
+                | Self::LinkNumber { .. }
+                | Self::LookUpFrom { .. }
+                | Self::MkdirFrom { .. }
+                | Self::UnlinkFrom { .. }
+        )
+    }
+}
+
 /// Bytes that show their offset and which write wrote them.
 pub fn pattern(offset: u64, length: usize, fill: u8) -> Vec<u8> {
     (0..length as u64).map(|at| fill.wrapping_add(((offset.wrapping_add(at)) % 7) as u8) | 1).collect()
