@@ -123,18 +123,17 @@ impl Known {
     /// are there no more, as only the writer, who calls this, adds records to a top layer.
     pub(super) fn follow(&mut self, chain: &Chain, top_written: bool) {
         let mut before = std::mem::take(&mut self.layers);
-        let names = || std::iter::once(&chain.top).chain(&chain.below);
         let alike = |(new, old): &(&LayerName, &Layer)| **new == old.name;
-        let count = 1 + chain.below.len();
-        let new_names: Vec<&LayerName> = names().collect();
+        let new_names: Vec<&LayerName> = std::iter::once(&chain.top).chain(&chain.below).collect();
         let same = new_names.iter().copied().rev().zip(before.iter().rev()).take_while(alike).count();
         let rest = before.split_off(before.len().saturating_sub(same));
         let lowest_changed = before.last().map_or(u64::MAX, |layer| layer.first_inode);
         let (gone, kept): (Vec<Layer>, Vec<Layer>) =
             before.into_iter().partition(|layer| !new_names.contains(&&layer.name));
         let merged = union(&gone);
-        let mut layers: Vec<Layer> = Vec::with_capacity(count);
-        for (at, name) in new_names.iter().take(count - same).enumerate() {
+        let mut layers: Vec<Layer> = Vec::with_capacity(new_names.len());
+        let changed = new_names.len() - same;
+        for (at, name) in new_names.iter().take(changed).enumerate() {
             let mut layer = match kept.iter().find(|layer| layer.name == **name) {
                 Some(layer) => layer.clone(),
                 None => Layer {
@@ -144,12 +143,12 @@ impl Known {
                         0 if top_written => None,
                         0 => Some(Hashes::default()),
                         // Only of the lowest one it is known which inodes were made in it.
-                        _ if at + 1 == count - same => merged.clone(),
+                        _ if at + 1 == changed => merged.clone(),
                         _ => None,
                     },
                 },
             };
-            if at > 0 && at + 1 == count - same {
+            if at > 0 && at + 1 == changed {
                 layer.first_inode = lowest_changed;
             }
             layers.push(layer);
@@ -178,7 +177,7 @@ impl Known {
         }
     }
 
-    /// Whether puts have to be noted.
+    /// Returns whether puts have to be noted.
     pub(super) fn notes(&self) -> bool {
         self.layers.first().is_some_and(|top| top.records.is_some())
     }
@@ -251,11 +250,11 @@ mod tests {
     }
 
     fn inode(ino: u64) -> Vec<u8> {
-        iter::once(crate::stored::tag::INODE).chain(ino.to_be_bytes()).collect()
+        iter::once(tag::INODE).chain(ino.to_be_bytes()).collect()
     }
 
     fn name(dir: u64, name: &str) -> Vec<u8> {
-        let key = iter::once(crate::stored::tag::DENTRY).chain(dir.to_be_bytes());
+        let key = iter::once(tag::DENTRY).chain(dir.to_be_bytes());
         key.chain(name.bytes()).collect()
     }
 

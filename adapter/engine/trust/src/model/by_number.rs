@@ -46,23 +46,16 @@ impl Model {
         if self.object(id).kind() == Kind::Directory {
             return Err(Code::NotPermitted);
         }
-        let place = self.lookup(base, Self::trim(path), false)?;
-        if place.target.is_some() {
-            return Err(Code::Exist);
-        }
-        if path.ends_with('/') || self.is_gone(place.dir) {
-            return Err(Code::NoEntry);
-        }
-        let name = place.name.ok_or(Code::Exist)?;
+        let (dir, name) = self.file_name_to_make(base, path)?;
         if self.object(id).nlink == 0 {
             return Err(Code::NoEntry);
         }
-        self.check_growth(&[Self::new_name(&name), self.copied(&[id, place.dir])], &[])?;
+        self.check_growth(&[Self::new_name(&name), self.copied(&[id, dir])], &[])?;
         let now = self.now;
         let object = self.edit(id);
         object.nlink += 1;
         object.ctime = now;
-        self.bind(place.dir, &name, id);
+        self.bind(dir, &name, id);
         Ok(())
     }
 }

@@ -123,4 +123,12 @@ impl Model {
         }
         Ok((place.dir, place.name.ok_or(Code::Exist)?))
     }
+
+    /// As [`Model::name_to_make`], for what is no directory: a path to it has no slash at its end.
+    pub(super) fn file_name_to_make(&self, base: Id, path: &str) -> Answer<(Id, String)> {
+        match self.name_to_make(base, path) {
+            Ok(_) if path.ends_with('/') => Err(Code::NoEntry),
+            place => place,
+        }
+    }
 }

@@ -25,18 +25,11 @@ impl Model {
         if target.len() > self.target_bytes_max {
             return Err(Code::NameTooLong);
         }
-        let place = self.lookup(base, Self::trim(path), false)?;
-        if place.target.is_some() {
-            return Err(Code::Exist);
-        }
-        if path.ends_with('/') || self.is_gone(place.dir) {
-            return Err(Code::NoEntry);
-        }
-        let name = place.name.ok_or(Code::Exist)?;
-        let made = [Self::new_inode(target.len()), Self::new_name(&name), self.copied(&[place.dir])];
+        let (dir, name) = self.file_name_to_make(base, path)?;
+        let made = [Self::new_inode(target.len()), Self::new_name(&name), self.copied(&[dir])];
         self.check_growth(&made, &[])?;
         let id = self.make(Content::Symlink(target.to_owned()));
-        self.bind(place.dir, &name, id);
+        self.bind(dir, &name, id);
         Ok(())
     }
 
