@@ -133,7 +133,6 @@ impl SyncStore for MemoryStore {
         _level: Durability,
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
-        let mut made = made_before(mutations).into_iter();
         self.gate.pass();
         let mut held = self.held.write().map_err(|_| poisoned("a memory store"))?;
         held.entries.check(guards, mutations, self.size_bytes)?;
@@ -141,8 +140,7 @@ impl SyncStore for MemoryStore {
             match mutation {
                 Mutation::Put { key, value } => {
                     held.ask_ahead();
-                    let made = made.next();
-                    held.entries.put_with(key, |old| made.unwrap_or_else(|| replaced(old, value)));
+                    held.entries.put_with(key, |old| replaced(old, value));
                 }
                 Mutation::Delete { key } => held.entries.remove(key),
             }
@@ -154,17 +152,6 @@ impl SyncStore for MemoryStore {
         self.gate.behind(work);
         true
     }
-}
-
-/// From so many mutations on, values are copied before the lock is taken, for which others wait.
-const MANY_MUTATIONS: usize = 64;
-
-/// Returns the values of the puts among many mutations; nothing for few.
-fn made_before(mutations: &[Mutation<'_>]) -> Vec<Bytes> {
-    if mutations.len() < MANY_MUTATIONS {
-        return Vec::new();
-    }
-    mutations.iter().filter_map(Mutation::value).map(Bytes::copy_from_slice).collect()
 }
 
 /// Returns a value that has replaced `old`: in place if it has the same length and no reader holds
