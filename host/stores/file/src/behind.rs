@@ -99,17 +99,14 @@ fn join<D: Directory>(log: &mut Log<D>) -> Result<bool, StoreError> {
     if !is_newest || !lease.is_held()? {
         return Ok(false);
     }
-    let Read { older, index, covered, replay_bytes, collected, rebuilt, tail } = read;
-    match tail {
-        Some(tail) => {
-            tail.take_into(&mut log.index);
-            log.replay_bytes += replay_bytes;
-        }
-        None => {
-            let [seed, _] = log.own.salt.to_numbers();
-            (log.index, log.replay_bytes) = (index, replay_bytes);
-            log.index.small = Small::seeded(seed);
-        }
+    let Read { older, index, covered, replay_bytes, collected, rebuilt, tails } = read;
+    if tails.is_empty() {
+        let [seed, _] = log.own.salt.to_numbers();
+        (log.index, log.replay_bytes) = (index, replay_bytes);
+        log.index.small = Small::seeded(seed);
+    } else {
+        tails.iter().for_each(|tail| tail.take_into(&mut log.index));
+        log.replay_bytes += replay_bytes;
     }
     (log.older, log.covered, log.collected) = (older, covered, collected);
     log.rebuilt += u64::from(rebuilt);

@@ -51,8 +51,9 @@ pub(crate) struct Read<F> {
     pub(crate) collected: Vec<(u64, u64)>,
     /// A table was not as it must be, so the index was made anew.
     pub(crate) rebuilt: bool,
-    /// Changes that others appended to what is known already. The index is empty then.
-    pub(crate) tail: Option<Tail>,
+    /// Changes that others appended to what is known already, oldest first. The index is empty unless there
+    /// are none.
+    pub(crate) tails: Vec<Tail>,
 }
 
 /// What the tables cover of the segments.
@@ -103,8 +104,8 @@ pub(crate) fn read_chain<D: Directory>(
             let index = Index::new(Arc::clone(cache));
             let (covered, collected) = (covered_by(&head.list), head.list.collected);
             let replay_bytes = tail.replay_bytes;
-            let tail = Some(tail);
-            return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tail });
+            let tails = vec![tail];
+            return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tails });
         }
         if let Some(read) = through_tables(directory, &head, &mut older, cache)? {
             return Ok(read);
@@ -112,11 +113,11 @@ pub(crate) fn read_chain<D: Directory>(
         let rebuilt = !head.list.tables.is_empty();
         let (index, replay_bytes) = from_segments(&older, cache)?;
         let (covered, collected) = (Covered::default(), head.list.collected);
-        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt, tail: None });
+        return Ok(Read { older, index, covered, replay_bytes, collected, rebuilt, tails: Vec::new() });
     }
     let index = Index::new(Arc::clone(cache));
     let (older, covered, collected) = (Vec::new(), Covered::default(), Vec::new());
-    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false, tail: None })
+    Ok(Read { older, index, covered, replay_bytes: 0, collected, rebuilt: false, tails: Vec::new() })
 }
 
 /// Opens the segments that a head lists. Returns `None` if one ends early, which makes the head
@@ -191,7 +192,7 @@ fn through_tables<D: Directory>(
     }
     let older = std::mem::take(older);
     let collected = collected.clone();
-    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tail: None }))
+    Ok(Some(Read { older, index, covered, replay_bytes, collected, rebuilt: false, tails: Vec::new() }))
 }
 
 /// Returns what the tables of a list cover.
@@ -255,6 +256,38 @@ pub(crate) fn replay<F: File>(
 }
 
 impl<F: File> Read<F> {
+    /// Returns what it makes known of the store; `None` if the index is of no use.
+    pub(crate) fn known(&self) -> Option<Known> {
+        let parts = self.older.iter().map(Older::part).collect();
+        (!self.index.is_damaged()).then(|| Known {
+            parts,
+            tables: self.tables(),
+            covered_before: self.covered.before,
+        })
+    }
+
+    /// Returns the tables that the newest list has.
+    pub(crate) fn tables(&self) -> Vec<ListedTable> {
+        match self.tails.last() {
+            Some(tail) => tail.tables.clone(),
+            None => self.index.listed(),
+        }
+    }
+
+    /// Takes what is only the rest into what was read before.
+    pub(crate) fn behind(mut self, before: Option<Self>) -> Self {
+        let Some(before) = before.filter(|_| !self.tails.is_empty()) else { return self };
+        let appended = std::mem::replace(&mut self.tails, before.tails);
+        self.index = before.index;
+        match self.tails.is_empty() {
+            true => appended.iter().for_each(|tail| tail.take_into(&mut self.index)),
+            false => self.tails.extend(appended),
+        }
+        self.replay_bytes += before.replay_bytes;
+        self.rebuilt |= before.rebuilt;
+        self
+    }
+
     /// Makes the index anew, of the segments alone.
     pub(crate) fn rebuild(&mut self) -> Result<(), StoreError> {
         let (index, replay_bytes) = from_segments(&self.older, &self.index.cache)?;

@@ -72,6 +72,11 @@ impl<F: File> Index<F> {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    /// Returns what a list says of its tables.
+    pub(crate) fn listed(&self) -> Vec<ListedTable> {
+        self.tables.iter().map(Kept::listed).collect()
+    }
+
     /// Returns the number of changes that no table has and none in the making will have.
     pub(crate) fn recent_changes(&self) -> usize {
         self.recent.len()

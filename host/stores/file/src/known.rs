@@ -30,6 +30,8 @@ pub(crate) struct Tail {
     pub(crate) gone: Vec<u64>,
     pub(crate) records: Vec<Record>,
     pub(crate) replay_bytes: u64,
+    /// The tables of the store, which are the known ones.
+    pub(crate) tables: Vec<ListedTable>,
 }
 
 impl Tail {
@@ -74,7 +76,13 @@ impl Known {
             list.collected.iter().any(|&(of, accepted_bytes)| of == epoch && accepted(accepted_bytes))
         };
         let mut before = before.iter().peekable();
-        let mut tail = Tail { begun: Vec::new(), gone: Vec::new(), records: Vec::new(), replay_bytes: 0 };
+        let mut tail = Tail {
+            begun: Vec::new(),
+            gone: Vec::new(),
+            records: Vec::new(),
+            replay_bytes: 0,
+            tables: self.tables.clone(),
+        };
         let mut index_bytes = 0;
         let mut has_own = is_collected(own.0, &|accepted_bytes| accepted_bytes >= own.1);
         if has_own {

@@ -323,7 +323,7 @@ impl<D: Directory> Log<D> {
         let (gone, stay): (Vec<_>, Vec<_>) = older
             .chain([own])
             .partition(|(epoch, ..)| without.contains(epoch) || self.emptied.contains(epoch));
-        let tables = self.index.tables.iter().map(|kept| kept.listed()).collect();
+        let tables = self.index.listed();
         let gone = gone.into_iter().map(|(epoch, accepted_bytes, ..)| (epoch, accepted_bytes));
         let mut collected: Vec<_> = self.collected.iter().copied().chain(gone).collect();
         collected.drain(..collected.len().saturating_sub(MAX_COLLECTED));
@@ -332,14 +332,11 @@ impl<D: Directory> Log<D> {
 
     /// Returns what is known of the store, for the next turn; `None` if the index is of no use.
     pub(crate) fn known(&self) -> Option<Known> {
-        if self.index.is_damaged() {
-            return None;
-        }
         let own = (self.own.lease.epoch, self.own.end, self.own.synced_to, self.own.salt);
         let own = self.behind.is_none().then_some(own);
-        Some(Known {
+        (!self.index.is_damaged()).then(|| Known {
             parts: self.older.iter().map(Older::part).chain(own).collect(),
-            tables: self.index.tables.iter().map(|kept| kept.listed()).collect(),
+            tables: self.index.listed(),
             covered_before: self.covered.before,
         })
     }

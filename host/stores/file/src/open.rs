@@ -1,7 +1,7 @@
 //! Opens a directory: claims the next epoch, takes the store from older openers, and reads what they
 //! left.
 
-use crate::chain::{Older, read_chain};
+use crate::chain::{Older, Read, read_chain};
 use crate::directory::{Directory, File, IoError};
 use crate::known::{Known, Tail};
 use crate::lease::{Lease, names, next_epoch, remove};
@@ -37,26 +37,29 @@ enum Attempt<T> {
 /// An open store.
 pub(crate) struct Taken<D: Directory> {
     pub(crate) log: Log<D>,
-    /// Changes for the index that the opener has from its last turn; the log's own is empty then.
-    pub(crate) tail: Option<Tail>,
+    /// Changes for the index that the opener has from its last turn; the log's own is empty unless there are none.
+    pub(crate) tails: Vec<Tail>,
 }
 
 /// Takes the store, from another opener if there is one. `known` is what the opener knows from its
 /// last turn.
 ///
 /// Another opener that has claimed an epoch, and not begun its segment, is let go first: it reads more
-/// than one that only takes another turn, and would never be done beside one that writes all the time.
+/// than one that only takes another turn. It is waited for no longer than an opening mostly takes. One that
+/// needs longer, and so is overtaken, reads only what was appended since when it tries again: otherwise it
+/// would never be done beside one that writes all the time.
 pub(crate) fn take<D: Directory + Clone>(
     directory: &D,
     options: Options,
     known: Option<&Known>,
 ) -> Result<Taken<D>, StoreError> {
-    let attempt = || attempt(directory, options, known);
+    let mut left = None;
+    let mut attempt = || attempt(directory, options, known, &mut left);
     for number in 0..MAX_ATTEMPTS {
         let_begin(directory)?;
         let mut attempted = attempt();
         if matches!(attempted, Err(StoreError::QuotaExceeded)) {
-            attempted = reserve::without(directory, options.reserve_bytes, attempt);
+            attempted = reserve::without(directory, options.reserve_bytes, &mut attempt);
         }
         if let Attempt::Done(taken) = attempted? {
             return Ok(*taken);
@@ -88,14 +91,16 @@ fn let_begin<D: Directory>(directory: &D) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Tries to take the store. `left` is what an attempt before had read when it was overtaken.
 fn attempt<D: Directory + Clone>(
     directory: &D,
     options: Options,
     known: Option<&Known>,
+    left: &mut Option<Read<D::File>>,
 ) -> Result<Attempt<Box<Taken<D>>>, StoreError> {
     let epoch = next_epoch(directory)?;
     let Some(lease) = Lease::claim(directory, epoch)? else { return Ok(Attempt::Overtaken) };
-    let opened = attempt_with(directory, options, lease, known);
+    let opened = attempt_with(directory, options, lease, known, left);
     if opened.is_err() {
         // Nobody misses the lease: it only kept others from this attempt.
         let _ = remove(directory, &lease_name(epoch));
@@ -109,6 +114,7 @@ fn attempt_with<D: Directory + Clone>(
     options: Options,
     lease: Lease<D::File>,
     known: Option<&Known>,
+    left: &mut Option<Read<D::File>>,
 ) -> Result<Attempt<Box<Taken<D>>>, StoreError> {
     let epoch = lease.epoch;
     lease.revoke_older(directory)?;
@@ -122,6 +128,8 @@ fn attempt_with<D: Directory + Clone>(
     }
     let marks = read_marks(directory, &names)?;
     let cache = Cache::new(options.max_cache_bytes);
+    let known_from_left = left.as_ref().and_then(Read::known);
+    let known = known_from_left.as_ref().or(known);
     let read = read_chain(directory, &segments, &marks, &cache, known).and_then(|read| {
         if !options.accept_loss {
             check(&marks, &read.accepted())?;
@@ -129,6 +137,7 @@ fn attempt_with<D: Directory + Clone>(
         Ok(read)
     });
     let read = match read {
+        Ok(read) if known_from_left.is_some() => read.behind(left.take()),
         Ok(read) => read,
         // A newer opener may have removed the missing file.
         Err(_) if !lease.is_held()? => return Ok(Attempt::Overtaken),
@@ -138,18 +147,18 @@ fn attempt_with<D: Directory + Clone>(
         settle_end(last)?;
     }
     let older = read.older.iter().map(Older::part);
-    let tables: Vec<_> = match (&read.tail, known) {
-        (Some(_), Some(known)) => known.tables.clone(),
-        _ => read.index.tables.iter().map(|kept| kept.listed()).collect(),
-    };
     let collected = read.collected.clone();
-    let list = List { collected: collected.clone(), ..list(older, &read.covered, tables) };
+    let list = List { collected: collected.clone(), ..list(older, &read.covered, read.tables()) };
     let own = match Own::begin(directory, lease, &list, 0) {
         Ok(own) => own,
-        Err(NotBegun::Exists) => return Ok(Attempt::Overtaken),
+        Err(NotBegun::Exists) => {
+            *left = Some(read);
+            return Ok(Attempt::Overtaken);
+        }
         Err(NotBegun::Undone(error) | NotBegun::Unknown(error)) => return Err(error),
     };
     if !own.lease.is_held()? {
+        *left = Some(read);
         return Ok(Attempt::Overtaken);
     }
     if read.older.last().is_some_and(|last| last.salt == Salt::NONE) {
@@ -206,7 +215,7 @@ fn attempt_with<D: Directory + Clone>(
         // A loss later on, which a turn taken back would find, was accepted by nobody.
         options: Options { accept_loss: false, ..options },
     };
-    Ok(Attempt::Done(Box::new(Taken { log, tail: read.tail })))
+    Ok(Attempt::Done(Box::new(Taken { log, tails: read.tails })))
 }
 
 /// Makes what lies behind the end of the newest segment stay as it was read. A record that was

@@ -34,15 +34,15 @@ pub(crate) enum Fate {
 pub(crate) fn take_back<D: Directory + Clone>(log: &mut Log<D>) -> Result<Option<Fate>, StoreError> {
     let State::Fenced(doubtful) = log.state else { return Ok(None) };
     give_up(log);
-    let Taken { log: taken, tail } = take(&log.directory, log.options, log.known().as_ref())?;
+    let Taken { log: taken, tails } = take(&log.directory, log.options, log.known().as_ref())?;
     let left = std::mem::replace(log, taken);
     log.rebuilt += left.rebuilt;
     log.in_turns = true;
-    if let Some(tail) = tail {
+    if !tails.is_empty() {
         let epoch = log.own.lease.epoch;
         log.index = left.index;
         log.replay_bytes += left.replay_bytes;
-        tail.take_into(&mut log.index);
+        tails.iter().for_each(|tail| tail.take_into(&mut log.index));
         log.index.usage.enter(epoch, Used::default());
     }
     let Some(doubtful) = doubtful else { return Ok(None) };

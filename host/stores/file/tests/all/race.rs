@@ -1,9 +1,12 @@
 //! Several openers of one directory, their calls in every order.
 
 use crate::disk::{Disk, SimDirectory, taking_turns};
+use crate::steered::{Moment, Steered};
 use kvfs_file_store::{FileReader, FileStore, Options, StoreError};
 use kvfs_store_rig::{Calls, Handle, Race, Random, State, change, number};
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const OPTIONS: Options = Options {
@@ -228,6 +231,49 @@ fn a_turn_reads_what_others_appended_and_no_more() {
     // Now and then a checkpoint or a collection of the other makes it read everything.
     assert!(least < 8 << 10, "{least} bytes in a turn");
     assert!(most > 16 << 10, "{most} bytes in a turn");
+}
+
+/// A writer that writes all the time waits for an opener that reads much no longer than for any other.
+#[test]
+fn an_opener_that_needs_longer_than_a_writer_waits_is_done_beside_it() {
+    const MOST_BYTES: usize = 16 << 10;
+    let options = Options { max_recent_changes: 10_000, min_segment_bytes: 1 << 20, ..Options::DEFAULT };
+    for takes_back in [false, true] {
+        let directory = SimDirectory::new(Disk::default());
+        let steered = Steered::new(&directory);
+        let opened = || FileStore::open_with(steered.clone(), options).unwrap();
+        let before = takes_back.then(opened);
+        let mut writer = FileStore::open_with(directory.clone(), options).unwrap();
+        for step in 0..2000u32 {
+            writer.set(&[], &[(&step.to_be_bytes(), Some(&[7; 30]))], false).unwrap();
+        }
+        let overtaken = Rc::new(Cell::new(0u32));
+        let (counted, mut read) = (overtaken.clone(), Some(0));
+        steered.at(move |moment| {
+            match moment {
+                Moment::Created(name) if name.ends_with(".lease") => read = Some(0),
+                Moment::Read(bytes) => read = read.map(|read| read + bytes),
+                _ => {}
+            }
+            if read.is_some_and(|read| read > MOST_BYTES) {
+                // Once for each time that the opener claims the store.
+                read = None;
+                counted.set(counted.get() + 1);
+                writer.set(&[], &[(b"turns", Some(&counted.get().to_be_bytes()))], false).unwrap();
+            }
+            Ok(())
+        });
+        let mut opener = before.unwrap_or_else(opened);
+        opener.set(&[], &[(b"mine", Some(b"1"))], false).unwrap();
+        steered.at(|_| Ok(()));
+        let turns = overtaken.get();
+        assert!((1..4).contains(&turns), "it was overtaken {turns} times");
+        let entries = opener.entries(b"", b"").unwrap();
+        assert_eq!(entries.len(), 2002);
+        assert_eq!(entries.get(&b"turns"[..]), Some(&turns.to_be_bytes().to_vec()));
+        let left = open(&SimDirectory::new(directory.disk(|disk| disk.after_kill()))).entries(b"", b"");
+        assert_eq!(left.unwrap(), entries);
+    }
 }
 
 #[test]

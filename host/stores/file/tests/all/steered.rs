@@ -12,6 +12,8 @@ pub(crate) enum Moment<'a> {
     Created(&'a str),
     /// Bytes are about to be written to a file.
     Writes(&'a str, &'a [u8]),
+    /// So many bytes were read from a file.
+    Read(usize),
     /// Bytes were written to a file.
     Wrote(&'a str, &'a [u8]),
 }
@@ -105,7 +107,9 @@ impl File for SteeredFile {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, IoError> {
-        self.inner.read(offset, length)
+        let bytes = self.inner.read(offset, length)?;
+        self.directory.act(Moment::Read(bytes.len()))?;
+        Ok(bytes)
     }
 
     fn cut(&self, size_bytes: u64) -> Result<(), IoError> {
