@@ -15,6 +15,10 @@ use xxhash_rust::xxh64::xxh64;
 /// A tag and an inode's number: what the keys of a directory's entries, and of a file's extents, begin with.
 const OWNER_BYTES: usize = 9;
 
+/// So many hashes are looked at first beside the place where one has to be about: as many as are in a cache
+/// line.
+const NEAR: usize = 16;
+
 /// The layers of a volume, from the top one down, and what each may have.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -86,8 +90,24 @@ impl Hashes {
         self.hashes.len()
     }
 
+    /// Looks where a hash has to be about, since hashes are spread evenly, and farther from there on both
+    /// sides until it has to be between.
     fn has(&self, hash: u32) -> bool {
-        self.hashes.binary_search(&hash).is_ok()
+        let at = ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize;
+        let (mut from, mut to, mut step) = (at, at, NEAR);
+        let lies = |at: usize, is_between: fn(&u32, &u32) -> bool| {
+            self.hashes.get(at).is_some_and(|found| is_between(found, &hash))
+        };
+        while from > 0 && lies(from, u32::gt) {
+            from = from.saturating_sub(step);
+            step *= 2;
+        }
+        while lies(to, u32::le) {
+            to += step;
+            step *= 2;
+        }
+        let between = self.hashes.get(from..to.min(self.hashes.len()));
+        between.is_some_and(|between| between.binary_search(&hash).is_ok())
     }
 }
 
@@ -237,6 +257,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::iter;
 
     fn layer(number: u64) -> LayerName {
@@ -293,6 +314,27 @@ mod tests {
         }
         for key in [inode(40), name(1, "n4"), name(1, "other"), name(30, "n")] {
             assert!(!known.is_below(&key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_found_wherever_it_lies() {
+        for count in [0, 1, 2, 15, 16, 17, 100, 5_000] {
+            for uneven in [false, true] {
+                let spread = |number: u32| hash(&number.to_be_bytes());
+                let mut hashes = Hashes::default();
+                let all = (0..count).map(|number| if uneven { number * 3 } else { spread(number) });
+                hashes.hashes = all.clone().collect();
+                if count > 0 {
+                    hashes.hashes.extend([0, u32::MAX]);
+                }
+                hashes.sort();
+                let has: BTreeSet<u32> = hashes.hashes.iter().copied().collect();
+                let beside = all.flat_map(|hash| [hash.wrapping_sub(1), hash, hash.wrapping_add(1)]);
+                for hash in beside.chain([0, 1, u32::MAX - 1, u32::MAX]) {
+                    assert_eq!(hashes.has(hash), has.contains(&hash), "{hash} of {count}");
+                }
+            }
         }
     }
 
