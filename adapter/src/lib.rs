@@ -18,6 +18,7 @@ mod clock;
 mod codes;
 mod config;
 mod errors;
+mod heap;
 #[cfg(feature = "host-mounts")]
 mod host_slot;
 mod store;

@@ -2,6 +2,7 @@
 
 use crate::bindings::kvfs::store::kv_store as wit;
 use crate::bindings::kvfs::store::kv_store::Error;
+use crate::heap::ask_ahead;
 use kvfs::{Durability, Entry, Guard, KvStore, Limits, Mutation, StoreError};
 use kvfs_contract::convert_error;
 
@@ -46,6 +47,7 @@ impl KvStore for ImportedStore {
         mutations: &[Mutation<'_>],
         level: Durability,
     ) -> Result<(), StoreError> {
+        ask_ahead();
         let guards: Vec<wit::GuardParam<'_>> =
             guards.iter().map(|guard| wit::GuardParam { key: guard.key, expected: guard.expected }).collect();
         let mutations: Vec<wit::MutationParam<'_>> = mutations
