@@ -1,16 +1,21 @@
 //! A store in memory.
 
 use std::hint::black_box;
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::iter::Peekable;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, ScanBudget, gather, key_range};
+use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, Key, ScanBudget, gather, key_range};
 
 use crate::contract::poisoned;
 use crate::gate::Gate;
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 
-/// A store in memory: an ordered map behind a lock.
+/// A store in memory: ordered maps, each behind a lock of its own.
+///
+/// Keys that begin with the same 11 bytes lie in one map, as all records of a layer of a volume do. So a
+/// thread that copies layers, as a snapshot now and then does, seldom keeps others waiting. A call holds the
+/// locks of all keys that it names, and so happens at one moment.
 ///
 /// A clone is another handle on the same data, so a second instance in the same process finds what
 /// the first one wrote. The data goes with the last handle. Reading gives out shared bytes and
@@ -27,7 +32,8 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
-    held: Arc<RwLock<Held>>,
+    /// One if the size is limited, else [`PARTS`].
+    parts: Arc<[RwLock<Held>]>,
     gate: Arc<Gate>,
     /// `u64::MAX`: no limit.
     size_bytes: u64,
@@ -38,6 +44,22 @@ struct Held {
     entries: Entries<Bytes>,
     /// When the entries take so many bytes, memory is asked for ahead again.
     ahead_bytes: u64,
+}
+
+/// Maps of a store.
+const PARTS: usize = 16;
+
+/// Keys that begin with the same so many bytes lie in the same map: a layer's number takes as many.
+const ALIKE_BYTES: usize = 11;
+
+/// Some of the maps: a bit for each.
+#[derive(Clone, Copy, Debug)]
+struct Chosen(u32);
+
+impl Chosen {
+    fn has(self, part: usize) -> bool {
+        self.0 >> part & 1 == 1
+    }
 }
 
 /// Memory that is asked for ahead of values.
@@ -85,7 +107,9 @@ impl MemoryStore {
     /// An `apply` that would make it both larger than it is and larger than that is refused with
     /// [`StoreError::QuotaExceeded`]; what shrinks it is always taken.
     pub fn with_size(size_bytes: u64) -> Self {
-        Self { held: Arc::default(), gate: Arc::default(), size_bytes }
+        let count = if size_bytes == u64::MAX { PARTS } else { 1 };
+        let parts = (0..count).map(|_| RwLock::default()).collect();
+        Self { parts, gate: Arc::default(), size_bytes }
     }
 
     /// Returns what the entries take, as [`MemoryStore::with_size`] counts.
@@ -93,13 +117,51 @@ impl MemoryStore {
     /// # Errors
     /// [`StoreError::Fault`] after a panic in another handle.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        self.read().map(|held| held.entries.used_bytes())
+        let parts = self.read(Chosen(u32::MAX))?;
+        Ok(parts.iter().flatten().map(|held| held.entries.used_bytes()).sum())
     }
 
-    fn read(&self) -> Result<RwLockReadGuard<'_, Held>, StoreError> {
-        self.held.read().map_err(|_| poisoned("a memory store"))
+    /// Returns the number of the map that a key is in.
+    #[inline]
+    fn part_of(&self, key: &[u8]) -> usize {
+        let mut start = [0; 16];
+        for (place, byte) in start.iter_mut().zip(key.iter().take(ALIKE_BYTES)) {
+            *place = *byte;
+        }
+        let number = u128::from_le_bytes(start);
+        let mixed = (number as u64 ^ (number >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as usize % self.parts.len()
+    }
+
+    /// Returns the maps that keys are in.
+    fn chosen<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Chosen {
+        Chosen(keys.fold(0, |chosen, key| chosen | 1 << self.part_of(key)))
+    }
+
+    /// Locks maps for reading, the first one first, as everybody does.
+    fn read(&self, chosen: Chosen) -> Result<Locked<RwLockReadGuard<'_, Held>>, StoreError> {
+        let mut locked = [const { None }; PARTS];
+        for (number, (part, place)) in self.parts.iter().zip(&mut locked).enumerate() {
+            if chosen.has(number) {
+                *place = Some(part.read().map_err(|_| poisoned("a memory store"))?);
+            }
+        }
+        Ok(locked)
+    }
+
+    fn write(&self, chosen: Chosen) -> Result<Locked<RwLockWriteGuard<'_, Held>>, StoreError> {
+        let mut locked = [const { None }; PARTS];
+        for (number, (part, place)) in self.parts.iter().zip(&mut locked).enumerate() {
+            if chosen.has(number) {
+                *place = Some(part.write().map_err(|_| poisoned("a memory store"))?);
+            }
+        }
+        Ok(locked)
     }
 }
+
+/// The locks of some maps, in their places.
+type Locked<L> = [Option<L>; PARTS];
 
 impl SyncStore for MemoryStore {
     fn limits(&self) -> Result<Limits, StoreError> {
@@ -108,8 +170,9 @@ impl SyncStore for MemoryStore {
 
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
-        let held = self.read()?;
-        gather(keys, |key| Ok(held.entries.get(key).cloned()))
+        let locked = self.read(self.chosen(keys.iter().copied()))?;
+        let held = |key: &[u8]| locked.get(self.part_of(key)).and_then(Option::as_ref);
+        gather(keys, |key| Ok(held(key).and_then(|held| held.entries.get(key)).cloned()))
     }
 
     fn scan(
@@ -121,9 +184,18 @@ impl SyncStore for MemoryStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
         let mut page = ScanBudget::new(max_entries, max_bytes);
-        let held = self.read()?;
-        let entries = held.entries.range(range).take_while(|(key, value)| page.take(key.len() + value.len()));
-        Ok(entries.map(|(key, value)| Entry { key: key.to_vec().into(), value: value.clone() }).collect())
+        let is_alike = start.get(..ALIKE_BYTES).is_some_and(|alike| end.starts_with(alike));
+        let chosen = if is_alike { self.chosen([start].into_iter()) } else { Chosen(u32::MAX) };
+        let locked = self.read(chosen)?;
+        let mut runs: Vec<_> =
+            locked.iter().flatten().map(|held| held.entries.range(range).peekable()).collect();
+        let mut found = Vec::new();
+        while let Some((key, value)) = next_of(&mut runs)
+            && page.take(key.len() + value.len())
+        {
+            found.push(Entry { key: key.to_vec().into(), value: value.clone() });
+        }
+        Ok(found)
     }
 
     fn apply(
@@ -134,9 +206,20 @@ impl SyncStore for MemoryStore {
     ) -> Result<(), StoreError> {
         LIMITS.check_apply(guards, mutations)?;
         self.gate.pass();
-        let mut held = self.held.write().map_err(|_| poisoned("a memory store"))?;
-        held.entries.check(guards, mutations, self.size_bytes)?;
+        let keys = guards.iter().map(|guard| guard.key).chain(mutations.iter().map(Mutation::key));
+        let mut locked = self.write(self.chosen(keys))?;
+        if let ([_], Some(held)) = (&*self.parts, locked.first().and_then(Option::as_ref)) {
+            held.entries.check(guards, mutations, self.size_bytes)?;
+        } else {
+            for guard in guards {
+                let held = locked.get(self.part_of(guard.key)).and_then(Option::as_ref);
+                let nothing: &[Mutation<'_>] = &[];
+                held.map_or(Ok(()), |held| held.entries.check(&[*guard], nothing, u64::MAX))?;
+            }
+        }
         for mutation in mutations {
+            let place = locked.get_mut(self.part_of(mutation.key()));
+            let Some(held) = place.and_then(Option::as_mut) else { continue };
             match mutation {
                 Mutation::Put { key, value } => {
                     held.ask_ahead();
@@ -152,6 +235,18 @@ impl SyncStore for MemoryStore {
         self.gate.behind(work);
         true
     }
+}
+
+/// Takes the entry with the lowest key.
+fn next_of<'e, V: 'e>(
+    runs: &mut [Peekable<impl Iterator<Item = (&'e Key, &'e V)>>],
+) -> Option<(&'e Key, &'e V)> {
+    if let [run] = runs {
+        return run.next();
+    }
+    let firsts = runs.iter_mut().enumerate().filter_map(|(at, run)| Some((run.peek()?.0, at)));
+    let (_, at) = firsts.min()?;
+    runs.get_mut(at)?.next()
 }
 
 /// Returns a value that has replaced `old`: in place if it has the same length and no reader holds
@@ -199,5 +294,87 @@ mod tests {
         let used = store.used_bytes().unwrap();
         put(&store, b"three");
         assert_eq!(store.used_bytes().unwrap(), used + 2);
+    }
+
+    /// Keys in all maps, some of them shorter than what decides which map has them.
+    fn spread() -> Vec<Vec<u8>> {
+        let long = |number: u32| [&number.wrapping_mul(0x9e37_79b9).to_be_bytes()[..], &[7; 20]].concat();
+        let short = |number: u32| number.to_be_bytes()[(number as usize % 4)..].to_vec();
+        let alike = |number: u32| [&b"the same 11"[..], &number.to_be_bytes()].concat();
+        let mut keys: Vec<Vec<u8>> =
+            (0..100).flat_map(|number| [long(number), short(number), alike(number)]).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    #[test]
+    fn a_scan_goes_through_all_maps_in_order() {
+        let (store, keys) = (MemoryStore::new(), spread());
+        let puts: Vec<_> = keys.iter().map(|key| Mutation::Put { key: key.as_slice(), value: key }).collect();
+        store.apply(&[], &puts, Durability::Buffered).unwrap();
+        let maps: std::collections::BTreeSet<usize> = keys.iter().map(|key| store.part_of(key)).collect();
+        assert_eq!(maps.len(), PARTS, "a map without a key");
+        let mut bounds: Vec<&[u8]> = keys.iter().step_by(7).map(Vec::as_slice).collect();
+        bounds.extend([&b""[..], b"the same 11", b"the same 11\0\0", b"the same 12", &[0xff; 12]]);
+        for start in &bounds {
+            for end in &bounds {
+                let expected: Vec<&[u8]> = keys
+                    .iter()
+                    .map(Vec::as_slice)
+                    .filter(|key| key >= start && (end.is_empty() || key < end))
+                    .collect();
+                for most in [1, 3, 1000] {
+                    let found = SyncStore::scan(&store, start, end, most, 1 << 20).unwrap();
+                    let found: Vec<&[u8]> = found.iter().map(|entry| entry.key.as_ref()).collect();
+                    assert_eq!(
+                        found,
+                        expected[..expected.len().min(most as usize)],
+                        "{start:?} {end:?} {most}"
+                    );
+                }
+            }
+        }
+        let asked: Vec<&[u8]> = keys.iter().map(Vec::as_slice).chain([&b"none"[..]]).collect();
+        let found = SyncStore::get(&store, &asked).unwrap();
+        let expected = keys.iter().map(|key| Some(Bytes::copy_from_slice(key))).chain([None]);
+        assert!(found.into_iter().eq(expected));
+    }
+
+    #[test]
+    fn a_guard_in_one_map_keeps_changes_out_of_all_others() {
+        let (store, keys) = (MemoryStore::new(), spread());
+        let puts: Vec<_> =
+            keys.iter().map(|key| Mutation::Put { key: key.as_slice(), value: b"new" }).collect();
+        for key in &keys {
+            let guard = Guard { key: key.as_slice(), expected: Some(&b"old"[..]) };
+            assert_eq!(store.apply(&[guard], &puts, Durability::Buffered), Err(StoreError::Conflict));
+        }
+        assert_eq!(store.used_bytes(), Ok(0));
+    }
+
+    /// Each change is of two maps. Whoever reads both finds them alike.
+    #[test]
+    fn a_call_that_names_keys_of_several_maps_happens_at_one_moment() {
+        let store = MemoryStore::new();
+        let keys = spread();
+        let other = keys.iter().find(|key| store.part_of(key) != store.part_of(&keys[0])).unwrap();
+        let (first, second) = (keys[0].as_slice(), other.as_slice());
+        std::thread::scope(|scope| {
+            for order in [[first, second], [second, first]] {
+                let store = store.clone();
+                scope.spawn(move || {
+                    for number in 0..2000_u32 {
+                        let value = number.to_be_bytes();
+                        let puts = order.map(|key| Mutation::Put { key, value: &value });
+                        store.apply(&[], &puts, Durability::Buffered).unwrap();
+                        let found = SyncStore::get(&store, &order).unwrap();
+                        assert_eq!(found[0], found[1]);
+                        let scanned = SyncStore::scan(&store, b"", b"", 10, 1000).unwrap();
+                        assert!(scanned.iter().all(|entry| entry.value == scanned[0].value));
+                    }
+                });
+            }
+        });
     }
 }
