@@ -131,6 +131,24 @@ fn regression_a_failed_unmount_is_told_once_with_what_to_do() {
 }
 
 #[test]
+fn a_mount_that_loses_changes_and_cannot_be_unmounted_tells_both_on_one_line() {
+    let Some(lines) = run(r#"
+        exec 3>&2 2>err
+        start 65534
+        exec 2>&3
+        as 65534 mkdir on/dir
+        echo taken | as 65534 ./kvfs put --store file:home/s - file
+        mount --bind /dev/null /usr/bin/fusermount3
+        stop
+        grep -c "could be stored: .*; then cannot unmount .*; run .umount -l. or .fusermount3 -uz. on it" err
+        grep -c "cannot unmount" err
+    "#) else {
+        return;
+    };
+    assert_eq!(lines, ["ended with 1", "1", "1"]);
+}
+
+#[test]
 fn set_up_installs_what_these_tests_need_where_it_is_missing() {
     let Some(lines) = run(&format!(
         r#"
