@@ -22,6 +22,13 @@ impl Lines {
         self.some()
     }
 
+    /// Adds a line whose names are escaped already, and may be in colours.
+    pub(crate) fn shown(&mut self, line: &str) -> Result<ControlFlow<()>> {
+        self.0.extend_from_slice(line.as_bytes());
+        self.0.push(b'\n');
+        self.some()
+    }
+
     /// Adds a line of a number, a tab and a text without one.
     pub(crate) fn counted(&mut self, number: impl Display, text: impl Display) -> Result<ControlFlow<()>> {
         writeln!(self.0, "{number}\t{}", Visible(text))?;

@@ -238,8 +238,5 @@ fn main() -> ExitCode {
         Command::Man(args) => manual::man(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => inspect::inspect(&args).map(|()| ExitCode::SUCCESS),
     };
-    done.unwrap_or_else(|error| {
-        terminal::complain(&error);
-        ExitCode::FAILURE
-    })
+    done.unwrap_or_else(|error| terminal::failed(&error))
 }

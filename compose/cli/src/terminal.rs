@@ -10,8 +10,37 @@ use kvfs_compose::Visible;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+/// Nobody reads standard output any more: a pipe to `head` is closed, for one.
+#[derive(Debug)]
+struct ClosedOutput;
+
+impl std::fmt::Display for ClosedOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("standard output was closed")
+    }
+}
+
+impl std::error::Error for ClosedOutput {}
+
+/// Returns whether something failed since nobody reads standard output any more. Then there is nothing to
+/// tell, and what was asked for is done.
+pub(crate) fn is_closed_output(error: &anyhow::Error) -> bool {
+    let is_it = |cause: &io::Error| cause.get_ref().is_some_and(|inner| inner.is::<ClosedOutput>());
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_it)
+}
+
+/// Tells why the command failed, unless it only has no reader any more, and returns its exit code.
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    if is_closed_output(error) {
+        return ExitCode::SUCCESS;
+    }
+    complain(error);
+    ExitCode::FAILURE
+}
 
 /// Writes lines to standard output. A closed pipe is not an error.
 pub(crate) fn say<L: Display>(lines: impl IntoIterator<Item = L>) -> Result<()> {
@@ -162,7 +191,11 @@ impl Write for Log {
 
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 fn stdout(text: &[u8]) -> io::Result<()> {
-    io::stdout().write_all(text)
+    io::stdout().write_all(text).map_err(|error| match error.kind() {
+        // A store on a network may have broken pipes too: they are errors.
+        io::ErrorKind::BrokenPipe => io::Error::new(error.kind(), ClosedOutput),
+        _ => error,
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place")]

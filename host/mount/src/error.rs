@@ -84,6 +84,14 @@ pub enum MountError {
         /// Why not.
         source: kvfs::Error,
     },
+    /// The mount did not end well, and then the system refused to unmount.
+    #[error("{ended}; then {unmount}")]
+    Both {
+        /// How the mount ended.
+        ended: Box<MountError>,
+        /// Why the directory is still mounted on.
+        unmount: Box<MountError>,
+    },
     /// A thread of the mount cannot be started, or has ended by a panic.
     #[error("the thread of the mount has ended: {reason}; mount the volume again")]
     Ended {

@@ -107,22 +107,29 @@ impl Session {
     /// Waits until somebody unmounts it, and everything is durable.
     ///
     /// # Errors
-    /// [`MountError::Store`] if not everything could be stored, [`MountError::Ended`].
+    /// [`MountError::Store`] if not everything could be stored, [`MountError::Ended`],
+    /// [`MountError::Unmount`] if it still lies there, [`MountError::Both`].
     pub fn wait(self) -> Result<(), MountError> {
         let Self { worker, mountpoint, .. } = self;
         let ended = worker.join();
-        // It still lies there if the thread of the requests ended by itself.
-        ended.and(mountpoint.unmount())
+        // It still lies there if the thread of the requests ended by itself, or if unmounting failed.
+        match (ended, mountpoint.unmount()) {
+            (Err(ended), Err(unmount)) => {
+                Err(MountError::Both { ended: Box::new(ended), unmount: Box::new(unmount) })
+            }
+            (ended, unmounted) => ended.and(unmounted),
+        }
     }
 
     /// Unmounts it, and makes everything durable. Programs that still have files open get `ENOTCONN`
     /// from then on.
     ///
     /// # Errors
-    /// [`MountError::Unmount`], and those of [`Session::wait`].
+    /// Those of [`Session::wait`].
     pub fn unmount(self) -> Result<(), MountError> {
-        let unmounted = self.unmounter().unmount();
-        self.wait().and(unmounted)
+        // What fails here is tried again.
+        let _ = self.unmounter().unmount();
+        self.wait()
     }
 }
 
@@ -138,7 +145,8 @@ impl Unmounter {
     /// all the same, and they get `ENOTCONN` from then on.
     ///
     /// # Errors
-    /// [`MountError::Unmount`]: the volume is made durable and closed all the same.
+    /// [`MountError::Unmount`]: the volume is made durable and closed all the same, and [`Session::wait`]
+    /// tries again, and returns the error if it stays.
     pub fn unmount(&self) -> Result<(), MountError> {
         // The kernel has written back what it had. Requests that still come are those of programs that have
         // files open, or of another namespace that shows the mount too.

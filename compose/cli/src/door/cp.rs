@@ -2,6 +2,7 @@
 
 use super::at::{At, Open, Sources};
 use super::each::each;
+use super::glob::Globs;
 use super::place::Place;
 use super::target::Target;
 use super::told::{progress, total_bytes};
@@ -19,11 +20,11 @@ use std::process::ExitCode;
 /// Times, links, names of one file and holes are kept. A new file or link takes the place of an old one at
 /// once, when all of it is there; directories are merged. Without -r a link is followed, with -r
 /// it is copied. A path is of the volume of --volume; VOLUME:/PATH is of another one. Volumes that are only
-/// read may have a guest running on them, the one that is written to may not. The exit code is 1 if
-/// something could not be copied.
+/// read may have a guest running on them, the one that is written to may not. All paths but the last may
+/// have globs: see `kvfs ls --help`. The exit code is 1 if something could not be copied.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  kvfs cp --store file:state /in/a.txt /in/b.txt /out
+  kvfs cp --store file:state /in/a.txt '/in/*.py' /out
   kvfs cp --store file:state -r /src/. /backup
   kvfs cp --store file:state -r prepared:/lib main:/lib")]
 pub(crate) struct CpArgs {
@@ -44,9 +45,10 @@ pub(crate) fn cp(args: &CpArgs) -> Result<ExitCode> {
     let busy = recursive.then(|| Busy::new("copying"));
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Read, |open| {
+        let from = Globs::new(at).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
         let busy = busy.as_ref();
-        Ok(each(from, busy, |place| copy(args, place, open, &mut target, busy)))
+        Ok(each(from, busy, |place| copy(args, &place?, open, &mut target, busy)))
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::each::each;
+use super::glob::Globs;
 use super::place::walked;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
@@ -18,8 +19,9 @@ use std::process::ExitCode;
 /// Shows how many bytes directories of a volume hold, with all that is below them.
 ///
 /// Counted are the bytes of files without holes, and of the targets of links; a file with several names
-/// counts once. `kvfs df` tells what a whole volume uses, with names and inodes. The volume is opened
-/// read-only, and a guest may be running on it. The exit code is 1 if something could not be read.
+/// counts once. `kvfs df` tells what a whole volume uses, with names and inodes. A path may have globs: see
+/// `kvfs ls --help`. The volume is opened read-only, and a guest may be running on it. The exit code is 1
+/// if something could not be read.
 #[derive(Args)]
 #[command(
     after_help = "Examples:
@@ -67,7 +69,8 @@ impl Sum {
 pub(crate) fn du(args: &DuArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let mut du = Du { args, out: Lines::default(), seen: HashSet::new(), failed: false, is_closed: false };
-    let code = each(&args.path, None, |path| du.tree(&mut files, path));
+    let paths = Globs::new(&args.at).all(&mut files, &args.path);
+    let code = each(paths, None, |path| du.tree(&mut files, &path?));
     let _ = du.out.flush()?;
     Ok(if du.failed { ExitCode::FAILURE } else { code })
 }

@@ -1,11 +1,12 @@
 //! Does something for each of several arguments.
 
 use crate::busy::Busy;
-use crate::terminal::complain;
+use crate::terminal::{complain, is_closed_output};
 use anyhow::Result;
 use std::process::ExitCode;
 
-/// Does something for each argument. What fails is told, and makes the exit code 1; the others are done.
+/// Does something for each argument. What fails is told, and makes the exit code 1; the others are done,
+/// unless nobody reads standard output any more.
 pub(super) fn each<A>(
     args: impl IntoIterator<Item = A>,
     busy: Option<&Busy>,
@@ -14,6 +15,9 @@ pub(super) fn each<A>(
     let mut code = ExitCode::SUCCESS;
     for arg in args {
         if let Err(error) = work(arg) {
+            if is_closed_output(&error) {
+                break;
+            }
             match busy {
                 Some(busy) => busy.aside(|| complain(&error)),
                 None => complain(&error),

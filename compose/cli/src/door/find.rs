@@ -1,6 +1,7 @@
 //! `kvfs find`.
 
 use super::at::At;
+use super::glob::Globs;
 use super::pick::{Pick, PickArgs};
 use super::place::{last_name, walked};
 use super::shown::json;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 /// Finds files of a volume by name, kind, size and time.
 ///
 /// Shows each path that all conditions are true of, in no order; options may have one dash, as those of
-/// find(1) have. No link is followed. The volume is opened read-only, and a guest may be running on it.
-/// The exit code is 1 if something could not be looked at.
+/// find(1) have. A path may have globs: see `kvfs ls --help`. No link is followed. The volume is opened
+/// read-only, and a guest may be running on it. The exit code is 1 if something could not be looked at.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kvfs find --store file:state / -name '*.py' -size +10k
@@ -78,9 +79,17 @@ pub(crate) fn find(args: &FindArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let pick = args.pick.read(&args.at, &mut files)?;
     let mut find = Find { args, pick, out: Lines::default(), failed: false };
-    for path in &args.path {
-        if find.tree(&mut files, path)? == ControlFlow::Break(()) {
-            break;
+    for path in Globs::new(&args.at).all(&mut files, &args.path) {
+        match path {
+            Ok(path) => {
+                if find.tree(&mut files, &path)? == ControlFlow::Break(()) {
+                    break;
+                }
+            }
+            Err(error) => {
+                complain(&error);
+                find.failed = true;
+            }
         }
     }
     let _ = find.out.flush()?;

@@ -16,7 +16,8 @@ use std::rc::Rc;
 /// files with the same size and time are left as they are, so that running it again goes on where it was
 /// cut. What a volume cannot hold is named and counted: devices, pipes, sockets and names that are too long
 /// are left out, and then the exit code is 3; owners, modes and extended attributes are not kept. No guest
-/// may be running on the volume.
+/// may be running on the volume. A tar of nothing, which is only zeros, is imported as nothing; a file of 0
+/// bytes is an error, since what should have made the tar has failed.
 ///
 /// Names in a volume are UTF-8. Of another name, each byte that is not is held as `‛` and two digits, such
 /// as `caf‛E9`, and the name is told; `kvfs export` and `kvfs get` give the byte back. In a name that looks

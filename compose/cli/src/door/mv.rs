@@ -2,6 +2,7 @@
 
 use super::at::{At, Open, Sources};
 use super::each::each;
+use super::glob::Globs;
 use super::place::{Place, is_same_entry, last_name};
 use super::target::Target;
 use anyhow::{Result, anyhow, bail};
@@ -16,11 +17,12 @@ use std::process::ExitCode;
 /// Inside of a volume each is moved at once, and takes the place of an old file or link, or of an empty
 /// directory. To another volume it is copied, with times, links and holes, and removed when the copy is
 /// durable. A path is of the volume of --volume; VOLUME:/PATH is of another one. No guest may be running on
-/// the volumes. The exit code is 1 if something could not be moved.
+/// the volumes. All paths but the last may have globs: see `kvfs ls --help`. The exit code is 1 if something
+/// could not be moved.
 #[derive(Args)]
 #[command(after_help = "Examples:
   kvfs mv --store file:state /in/a.txt /in/b.txt
-  kvfs mv --store file:state /out/x /out/y /done
+  kvfs mv --store file:state '/out/*.csv' /done
   kvfs mv --store file:state tried:/out main:/")]
 pub(crate) struct MvArgs {
     #[command(flatten)]
@@ -36,8 +38,9 @@ pub(crate) fn mv(args: &MvArgs) -> Result<ExitCode> {
     let MvArgs { at, from, to } = args;
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Change, |open| {
+        let from = Globs::new(at).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
-        Ok(each(from, None, |place| move_one(at, place, open, &mut target)))
+        Ok(each(from, None, |place| move_one(at, &place?, open, &mut target)))
     })
 }
 

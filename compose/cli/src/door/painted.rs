@@ -15,10 +15,11 @@ pub(super) struct Painter {
 }
 
 impl Painter {
-    pub(super) fn new() -> Self {
+    /// Without columns if each name is to have a line.
+    pub(super) fn new(one_a_line: bool) -> Self {
         Self {
             colours: colours().then(|| LsColors::from_env().unwrap_or_default()),
-            width: on_terminal().then(|| usize::from(Term::stdout().size().1)),
+            width: (on_terminal() && !one_a_line).then(|| usize::from(Term::stdout().size().1)),
         }
     }
 

@@ -20,6 +20,11 @@ impl Place {
     pub(super) fn volume<'a>(&'a self, at: &'a At) -> &'a str {
         self.volume.as_deref().unwrap_or(&at.volume)
     }
+
+    /// Another path of the same volume.
+    pub(super) fn with_path(&self, path: String) -> Self {
+        Self { volume: self.volume.clone(), path }
+    }
 }
 
 impl FromStr for Place {

@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::each::each;
+use super::glob::Globs;
 use super::place::last_name;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -11,12 +12,12 @@ use std::process::ExitCode;
 
 /// Removes files and links of a volume, or with -r directories with all that is in them.
 ///
-/// No link is followed. An interrupt leaves some of what was to be removed; running it again removes the
+/// A path may have globs: see `kvfs ls --help`. No link is followed. An interrupt leaves some of what was to be removed; running it again removes the
 /// rest. `kvfs volume rm` removes volumes. No guest may be running on the volume. The exit code is 1 if
 /// something could not be removed.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  kvfs rm --store file:state /in/a.txt
+  kvfs rm --store file:state /in/a.txt '/logs/*.txt'
   kvfs rm --store file:state -rf /tmp/build /tmp/cache")]
 pub(crate) struct RmArgs {
     #[command(flatten)]
@@ -36,7 +37,10 @@ pub(crate) fn rm(args: &RmArgs) -> Result<ExitCode> {
     if args.path.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    args.at.change(false, |files| Ok(each(&args.path, None, |path| remove(args, files, path))))
+    args.at.change(false, |files| {
+        let paths = Globs::new(&args.at).all(files, &args.path);
+        Ok(each(paths, None, |path| remove(args, files, &path?)))
+    })
 }
 
 fn remove(args: &RmArgs, files: &mut Files, path: &str) -> Result<()> {

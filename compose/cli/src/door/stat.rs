@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::each::each;
+use super::glob::Globs;
 use super::shown::{exact_time, json, kind};
 use crate::terminal::{json_line, say};
 use anyhow::Result;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 /// Shows what a volume knows of files: kind, bytes, names, inode and times (UTC).
 ///
-/// A link itself is shown, unless -L is given. The volume is opened read-only, and a guest may be running
+/// A link itself is shown, unless -L is given. A path may have globs: see `kvfs ls --help`. The volume is opened read-only, and a guest may be running
 /// on it. The exit code is 1 if something could not be shown.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -34,7 +35,8 @@ pub(crate) struct StatArgs {
 
 pub(crate) fn stat(args: &StatArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
-    Ok(each(&args.path, None, |path| show(args, &mut files, path)))
+    let paths = Globs::new(&args.at).all(&mut files, &args.path);
+    Ok(each(paths, None, |path| show(args, &mut files, &path?)))
 }
 
 fn show(args: &StatArgs, files: &mut Files, path: &str) -> Result<()> {

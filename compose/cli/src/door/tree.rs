@@ -1,6 +1,7 @@
 //! `kvfs tree`.
 
 use super::at::At;
+use super::glob::Globs;
 use super::shown::json;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 /// Shows directories of a volume with all that is below them, sorted by name.
 ///
-/// No link is followed below the paths that are given. The volume is opened read-only, and a guest may be
+/// A path may have globs: see `kvfs ls --help`. No link is followed below the paths that are given. The volume is opened read-only, and a guest may be
 /// running on it. The exit code is 1 if something could not be listed.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -37,8 +38,14 @@ pub(crate) fn tree(args: &TreeArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let mut tree = Tree { args, out: Lines::default(), directories: 0, files: 0, failed: false };
     let mut is_open = true;
-    for path in &args.path {
-        is_open = is_open && tree.show(&mut files, path)? == ControlFlow::Continue(());
+    for path in Globs::new(&args.at).all(&mut files, &args.path) {
+        match path {
+            Ok(path) => is_open = is_open && tree.show(&mut files, &path)? == ControlFlow::Continue(()),
+            Err(error) => {
+                complain(&error);
+                tree.failed = true;
+            }
+        }
     }
     if !args.json && is_open {
         let noun =

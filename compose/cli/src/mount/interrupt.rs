@@ -1,6 +1,5 @@
 //! Unmounts on an interrupt.
 
-use crate::terminal::complain;
 use anyhow::{Context, Result};
 use kvfs_mount::Unmounter;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,11 +17,10 @@ pub(super) fn watch() -> Result<Interrupts> {
     let taken = Arc::clone(&unmounter);
     ctrlc::set_handler(move || {
         match taken.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // The command ends when the mount has.
+            // The command ends when the mount has: it tries again to unmount what still lies there, and
+            // tells if that fails.
             Some(unmounter) => {
-                if let Err(error) = unmounter.unmount() {
-                    complain(&error.into());
-                }
+                let _ = unmounter.unmount();
             }
             None => std::process::exit(INTERRUPTED),
         }

@@ -188,6 +188,38 @@ fn an_archive_that_is_cut_is_told_and_importing_the_whole_one_goes_on() {
     }
 }
 
+#[test]
+fn a_tar_of_nothing_is_imported_as_nothing_and_a_file_of_nothing_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let made = Command::new("tar").args(["cf", "gnu", "-T", "/dev/null"]).current_dir(path).status().unwrap();
+    assert!(made.success());
+    fs::write(path.join("zeros"), [0; 1024]).unwrap();
+    fs::write(path.join("nothing"), b"").unwrap();
+    // A gzip, which is not of blocks, of each.
+    for name in ["gnu", "nothing"] {
+        let packed = Command::new("gzip").args(["-k", name]).current_dir(path).status().unwrap();
+        assert!(packed.success());
+    }
+    done(path, &["volume", "create", "--store", "file:s", "main"]);
+    done(path, &["mkdir", "--store", "file:s", "old"]);
+    for name in ["gnu", "zeros", "gnu.gz"] {
+        let report = done(path, &["import", "--store", "file:s", "--to", "in", "--json", name]);
+        assert!(report.contains("\"files\":0") && report.contains("\"lost\":[]"), "{name}: {report}");
+    }
+    for name in ["nothing", "nothing.gz"] {
+        let line = refused(path, &["import", "--store", "file:s", name]);
+        assert!(line.contains("the archive is empty") && line.contains("check what made it"), "{line}");
+    }
+    // A disk may begin with zeros.
+    fs::write(path.join("disk"), [[0; 1024], [1; 1024]].concat()).unwrap();
+    let line = refused(path, &["import", "--store", "file:s", "disk"]);
+    assert!(line.contains("is no tar: other bytes follow"), "{line}");
+    fs::write(path.join("short"), [0; 100]).unwrap();
+    assert!(refused(path, &["import", "--store", "file:s", "short"]).contains("is no tar"));
+    assert_eq!(done(path, &["find", "--store", "file:s"]), "/\n/in\n/old\n");
+}
+
 /// By a limit of the volume, and by a disk that is full: there is no room in the middle of an import.
 #[test]
 fn an_import_without_room_keeps_what_it_did_and_goes_on_when_there_is_room() {

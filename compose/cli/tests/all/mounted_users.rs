@@ -110,6 +110,73 @@ fn a_user_mounts_for_that_user_alone() {
 }
 
 #[test]
+fn regression_a_failed_unmount_is_told_once_with_what_to_do() {
+    let Some(lines) = run(r#"
+        exec 3>&2 2>err
+        start 65534
+        exec 2>&3
+        as 65534 sh -c 'echo text >on/file'
+        mount --bind /dev/null /usr/bin/fusermount3
+        stop
+        grep -c . err
+        grep "cannot unmount" err | grep -o "run .umount -l. or .fusermount3 -uz. on it"
+        umount /usr/bin/fusermount3
+        as 65534 fusermount3 -uz on
+        as 65534 ./kvfs cat --store file:home/s file
+    "#) else {
+        return;
+    };
+    let expected = ["ended with 1", "1", "run `umount -l` or `fusermount3 -uz` on it", "text"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_mount_that_loses_changes_and_cannot_be_unmounted_tells_both_on_one_line() {
+    let Some(lines) = run(r#"
+        exec 3>&2 2>err
+        start 65534
+        exec 2>&3
+        as 65534 mkdir on/dir
+        echo taken | as 65534 ./kvfs put --store file:home/s - file
+        mount --bind /dev/null /usr/bin/fusermount3
+        stop
+        grep -c "could be stored: .*; then cannot unmount .*; run .umount -l. or .fusermount3 -uz. on it" err
+        grep -c "cannot unmount" err
+    "#) else {
+        return;
+    };
+    assert_eq!(lines, ["ended with 1", "1", "1"]);
+}
+
+#[test]
+fn set_up_installs_what_these_tests_need_where_it_is_missing() {
+    let Some(lines) = run(&format!(
+        r#"
+        mkdir bin
+        printf '#!/bin/sh\necho "$*" >>asked\n[ "$1" = update ] || umount /usr/bin/fusermount3\n' >bin/apt-get
+        chmod +x bin/apt-get
+        place=$PWD
+        sed -i "s,asked,$place/asked," bin/apt-get
+        set_up() {{ PATH="$place/bin:$PATH" KVFS_CACHE="$place/cache" "{}/../../.ci/setup" mounts; }}
+        set_up
+        mount --bind /dev/null /usr/bin/fusermount3
+        set_up
+        grep -c "install.* fuse3$" asked
+        "#,
+        env!("CARGO_MANIFEST_DIR")
+    )) else {
+        return;
+    };
+    let expected = [
+        "fuse3: already there: /usr/bin/fusermount3",
+        "  installing with apt-get: fuse3",
+        "fuse3: installed: /usr/bin/fusermount3",
+        "1",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn other_users_enter_where_they_are_let_in() {
     let Some(lines) = run(r#"
         echo user_allow_other >conf

@@ -27,6 +27,8 @@ impl Files {
     /// UTF-8, which [`volume_name`](crate::volume_name) escapes. Links on the way of a path are followed as
     /// far as they stay below `to`.
     ///
+    /// A tar of nothing, which is only blocks of zeros, is one; a file without bytes is not.
+    ///
     /// Entries that are there already are replaced, and directories are merged. Files and links with the
     /// same size and time are left as they are, so running an import again goes on where it was cut.
     ///
@@ -81,14 +83,20 @@ impl Archive<'_, '_> {
         // Those of directories that were made before an error, too.
         let set = self.set_times();
         read.and(set)?;
-        if !members.has_header() {
-            return Err(bad("is no tar"));
+        let has_header = members.has_header();
+        if !has_header && !members.has_end() {
+            return Err(bad("is empty: a tar of nothing has blocks of zeros; check what made it"));
         }
         if !members.has_end() {
             let last = self.last.escape_debug();
             return Err(bad(format!("ends after `{last}`, without the blocks that end a tar")));
         }
-        members.finish().map_err(|fault| failed(fault, &self.last))
+        members.finish().map_err(|fault| match fault {
+            Fault::Stream(error) if !has_header && error.kind() == ErrorKind::Unsupported => {
+                bad("is no tar: other bytes follow the zeros at its start")
+            }
+            fault => failed(fault, &self.last),
+        })
     }
 
     fn members(&mut self, members: &mut Members) -> Result<(), FilesError> {

@@ -109,6 +109,36 @@ fn archives_that_are_cut_off_are_told_so_and_what_came_before_stays() {
 }
 
 #[test]
+fn a_tar_of_zeros_is_one_of_nothing_however_it_is_compressed() {
+    let blocks = |count: usize| vec![0_u8; count * 512];
+    let gzip = |bytes: &[u8]| {
+        let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut coder, bytes).unwrap();
+        coder.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    for count in [1, 2, 20] {
+        let plain = blocks(count);
+        for bytes in [gzip(&plain), zstd(&plain), plain] {
+            let mut one = files();
+            let report = one.import_tar(Cursor::new(bytes), "t", &mut quiet).unwrap();
+            assert_eq!((report.entries(), report.bytes), (0, 0), "{count}: {report:?}");
+            assert_eq!(one.list("t").unwrap(), [], "{count}");
+        }
+    }
+    for (bytes, expected) in [
+        (Vec::new(), "is empty"),
+        (gzip(b""), "is empty"),
+        (zstd(b""), "is empty"),
+        (vec![0; 511], "is no tar"),
+        ([blocks(2), vec![7; 512]].concat(), "is no tar"),
+    ] {
+        let error = files().import_tar(Cursor::new(bytes), "t", &mut quiet).unwrap_err();
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn an_export_that_is_stopped_is_no_whole_tar() {
     let mut one = filled();
     let mut bytes = Vec::new();
