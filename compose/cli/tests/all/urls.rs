@@ -22,7 +22,7 @@ const WRONG: [(&str, &str); 26] = [
     ("postgres://me:hunter2@h:99999/d", "write postgres://"),
     ("postgres://me:hunter2@h/d?colour=hunter2", "`colour`"),
     ("postgres://me:hunter2@x@127.0.0.1:1/d", "%40"),
-    ("postgres://h:1/d?hunter2=x@127.0.0.1:1/d", "%3F"),
+    ("postgres://me:1@2?hunter2=x@h/d", "%3F"),
     ("redis://:hunter2@h:99999", "write redis://"),
     ("redis://:hunter2", "write redis://"),
     ("redis:hunter2@h", "write redis://"),
