@@ -182,7 +182,7 @@ pub use remote_store::RemoteStore;
 pub use repair_copy::RepairCopy;
 pub use sealed::Sealed;
 pub use store::{BlockOn, Store, StoreFuture, SyncStore};
-pub use store_url::without_secrets;
+pub use store_url::{how_to_make_room, store_forms, without_secrets};
 pub use view::{Calls, KvCtx, KvView};
 #[cfg(feature = "volumes")]
 pub use volumes::{SystemClock, Volumes};

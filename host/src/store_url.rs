@@ -21,46 +21,57 @@ pub(crate) struct Kind {
     pub(crate) schemes: &'static [&'static str],
     /// The form of its URLs, for messages.
     pub(crate) form: &'static str,
+    /// How its operator makes room, for messages.
+    room: &'static str,
     /// The feature of this crate that brings it.
     pub(crate) feature: &'static str,
     pub(crate) is_built: bool,
 }
+
+/// How to make room for a store of this machine.
+const ROOM_HERE: &str = "free some of its disk, or remove volumes and run `kvfs volume gc`";
 
 /// All kinds of stores at a distance, whether this build has them or not.
 pub(crate) static KINDS: &[Kind] = &[
     Kind {
         schemes: &["postgres", "postgresql"],
         form: "postgres://HOST/DATABASE",
+        room: "free some of the server's disk, or VACUUM its tables",
         feature: "postgres",
         is_built: cfg!(feature = "postgres"),
     },
     Kind {
         schemes: &["redis", "rediss"],
         form: "redis://HOST",
+        room: "raise the server's maxmemory, or free some of its disk",
         feature: "redis",
         is_built: cfg!(feature = "redis"),
     },
     Kind {
         schemes: &["etcd", "etcds"],
         form: "etcd://HOST/PREFIX",
+        room: "compact and defragment the server, or raise its --quota-backend-bytes; then run `etcdctl alarm disarm`",
         feature: "etcd",
         is_built: cfg!(feature = "etcd"),
     },
     Kind {
         schemes: &["slatedb"],
         form: "slatedb:s3://BUCKET/PATH",
+        room: "raise the quota of the bucket, or free some of its disk",
         feature: "slatedb",
         is_built: cfg!(feature = "slatedb"),
     },
     Kind {
         schemes: &["http", "https"],
         form: "http://HOST:PORT",
+        room: "free some of the disk on which `kvfs store-server` keeps its store",
         feature: "http",
         is_built: cfg!(feature = "http"),
     },
     Kind {
         schemes: &["delayed"],
         form: "delayed:TIME+STORE",
+        room: ROOM_HERE,
         feature: "delayed",
         is_built: cfg!(feature = "delayed"),
     },
@@ -116,7 +127,7 @@ fn unknown(url: &str) -> OpenError {
     OpenError::UnknownStore {
         url: without_secrets(url).into_owned(),
         missing: missing_feature(url),
-        known: known(),
+        known: store_forms(),
     }
 }
 
@@ -126,8 +137,9 @@ fn missing_feature(url: &str) -> Option<&'static str> {
     kind(scheme).filter(|kind| !kind.is_built).map(|kind| kind.feature)
 }
 
-/// Returns the forms of all URLs that this build knows, in words.
-fn known() -> String {
+/// Returns the forms of all URLs that this build knows, in words: `` `memory:[SIZE]`, `redb:PATH`, …
+/// and `…` ``.
+pub fn store_forms() -> String {
     let distant = KINDS.iter().filter(|kind| kind.is_built).map(|kind| kind.form);
     let forms: Vec<_> = ["memory:[SIZE]", "redb:PATH", "file:DIR"].into_iter().chain(distant).collect();
     let (last, others) = match forms.split_last() {
@@ -137,10 +149,32 @@ fn known() -> String {
     format!("`{}` and `{last}`", others.join("`, `"))
 }
 
+/// Returns how to make room in the store that a URL names when it is full, in words that follow
+/// "make room for it:".
+///
+/// ```
+/// # use kvfs_host::how_to_make_room;
+/// assert!(how_to_make_room("etcd://host/agents").contains("--quota-backend-bytes"));
+/// ```
+pub fn how_to_make_room(url: &str) -> &'static str {
+    let mut url = url;
+    loop {
+        match Named::parse(url) {
+            Ok(Named::Distant(kind, rest)) => match kind.within(rest) {
+                Some(within) => url = within,
+                None => return kind.room,
+            },
+            Ok(Named::Memory(_)) => return "give it more by memory:SIZE, or remove volumes",
+            _ => return ROOM_HERE,
+        }
+    }
+}
+
 /// Returns the URL of a store without what may be a secret of it, for messages: without user and
 /// password, and without the query.
 ///
-/// A URL that can be read in two ways loses everything that either takes for a secret.
+/// A URL that can be read in two ways loses everything that either takes for a secret. So does one
+/// that is misspelt.
 ///
 /// ```
 /// # use kvfs_host::without_secrets;
@@ -148,17 +182,45 @@ fn known() -> String {
 /// assert_eq!(without_secrets("redb:state.redb"), "redb:state.redb");
 /// ```
 pub fn without_secrets(url: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
-    if scheme == "redb" || scheme == "file" {
+    let is_path = |scheme| url.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'));
+    if ["memory", "redb", "file"].into_iter().any(is_path) {
         return url.into();
     }
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('@') => (scheme, rest),
+        _ => return misspelt(url),
+    };
+    let Some(place) = place(rest) else { return format!("{scheme}://***").into() };
+    // What is no port may be a password whose host is missing.
+    let hosts = place.split('/').next().unwrap_or_default();
+    let is_port = |text: &str| text.ends_with(']') || text.bytes().all(|byte| byte.is_ascii_digit());
+    if hosts.split(',').any(|host| host.rsplit_once(':').is_some_and(|(_, port)| !is_port(port))) {
+        return format!("{scheme}://***").into();
+    }
+    if place.len() == rest.len() { url.into() } else { format!("{scheme}://{place}").into() }
+}
+
+/// Returns what follows user and password, up to the query. `None` if it is not clear where they end.
+fn place(rest: &str) -> Option<&str> {
     let place = match (rest.rfind('@'), rest.find('?')) {
         // A password with a question mark, or a query with an at sign.
-        (Some(at), Some(query)) if query < at => return format!("{scheme}://***").into(),
+        (Some(at), Some(query)) if query < at => return None,
         (at, _) => &rest[at.map_or(0, |at| at + 1)..],
     };
-    let place = place.split(['?', '#']).next().unwrap_or_default();
-    if place.len() == rest.len() { url.into() } else { format!("{scheme}://{place}").into() }
+    Some(place.split(['?', '#']).next().unwrap_or_default())
+}
+
+/// Returns what may be shown of a URL whose slashes are not where they should be: its scheme, and what
+/// can be no password.
+fn misspelt(url: &str) -> Cow<'_, str> {
+    let scheme = url.split([':', '/']).next().filter(|scheme| kind(scheme).is_some());
+    let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}:"));
+    match (place(url), url.contains('@')) {
+        (Some(place), false) if place.len() == url.len() => url.into(),
+        (Some(place), false) => place.into(),
+        (Some(place), true) => format!("{scheme}***@{place}").into(),
+        (None, _) => format!("{scheme}***").into(),
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +229,15 @@ mod tests {
 
     #[test]
     fn no_url_shows_what_may_be_a_secret() {
-        let same = ["memory:", "redb:a@b?c", "file:///a@b?c", "slatedb:s3://bucket/path", "etcd://a:1,b:2/p"];
+        let same = [
+            "memory:",
+            "redb:a@b?c",
+            "file:///a@b?c",
+            "slatedb:s3://bucket/path",
+            "etcd://a:1,b:2/p",
+            "x",
+            "r:y",
+        ];
         for url in same {
             assert_eq!(without_secrets(url), url);
         }
@@ -183,10 +253,39 @@ mod tests {
             ("slatedb:s3://key:secret@bucket/path", "slatedb:s3://bucket/path"),
             ("delayed:1ms+postgres://me:secret@host", "delayed:1ms+postgres://host"),
             ("redis://:sec#ret@host", "redis://host"),
+            ("redis://:secret", "redis://***"),
+            ("postgres://me:secret/db", "postgres://***"),
+            ("postgres://me:secret@one:1,two:2/db", "postgres://one:1,two:2/db"),
+            ("http://[::1]:80", "http://[::1]:80"),
+            ("postgres:me:secret@host/db", "postgres:***@host/db"),
+            ("postgres:/me:secret@host/db?sec=ret", "postgres:***@host/db"),
+            ("postgres//me:secret@host", "postgres:***@host"),
+            ("redis:;sec?ret@host", "redis:***"),
+            ("redis:host?password=secret", "redis:host"),
+            ("delayed:1ms+redis:secret@host", "delayed:***@host"),
+            ("me:secret@host", "***@host"),
+            ("me:secret@postgres://host/db", "***@postgres://host/db"),
+            ("POSTGRES:me:secret@host", "***@host"),
         ] {
             assert_eq!(without_secrets(url), text);
             let error = unknown(url).to_string();
             assert!(!error.contains("sec") && !error.contains("ret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn room_is_made_where_the_store_is() {
+        let here = how_to_make_room("redb:x");
+        for (url, part) in [("memory:64M", "memory:SIZE"), ("file:x", "its disk"), ("unknown:x", here)] {
+            assert!(how_to_make_room(url).contains(part), "{url}");
+            assert_ne!(how_to_make_room(url), "", "{url}");
+        }
+        for kind in KINDS.iter().filter(|kind| kind.is_built && kind.feature != "delayed") {
+            let url = format!("{}://h/p", kind.schemes[0]);
+            assert_eq!(how_to_make_room(&url), kind.room);
+            if cfg!(feature = "delayed") {
+                assert_eq!(how_to_make_room(&format!("delayed:1ms+delayed:1ms+{url}")), kind.room);
+            }
         }
     }
 

@@ -139,7 +139,7 @@ fn remove_before(args: &AuditArgs, first: RunId) -> Result<ExitCode> {
         let mutations: Vec<_> = part.iter().map(|key| Mutation::Delete { key: &key[..] }).collect();
         store.apply(&[], &mutations, Durability::Buffered).with_context(|| args.store.clone())?;
     }
-    store.close().with_context(|| format!("{}: cannot make the removal durable", args.store))?;
+    args.store.closed(store.close(), "the removal")?;
     say([format!("removed {} records", keys.len())])?;
     Ok(ExitCode::SUCCESS)
 }

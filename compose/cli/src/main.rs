@@ -7,6 +7,8 @@
 mod busy;
 mod files;
 #[cfg(feature = "runtime")]
+mod full;
+#[cfg(feature = "runtime")]
 mod http_listener;
 #[cfg(feature = "runtime")]
 mod interrupt;
@@ -34,7 +36,6 @@ mod provider;
 // Volumes in stores of the host.
 #[cfg(feature = "runtime")]
 mod mounted;
-#[cfg(feature = "runtime")]
 #[cfg(feature = "runtime")]
 mod salvage;
 #[cfg(feature = "runtime")]

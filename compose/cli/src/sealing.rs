@@ -1,6 +1,7 @@
 //! The key of a sealed store.
 
 use crate::files::read_secret;
+use crate::full::with_room;
 use crate::terminal::{warn, warn_with};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -54,7 +55,8 @@ impl KeyArgs {
         let options = OpenOptions::new().accept_loss(self.accept_loss).create(create);
         let options = access.into_iter().fold(options, OpenOptions::access);
         let options = key.iter().fold(options, OpenOptions::key);
-        Ok(layer_cache.into_iter().fold(options, OpenOptions::layer_cache).open(url)?)
+        let opened = layer_cache.into_iter().fold(options, OpenOptions::layer_cache).open(url);
+        opened.map_err(|error| with_room(url, error.into()))
     }
 
     /// Opens a store, with the key if there is one.
@@ -64,14 +66,15 @@ impl KeyArgs {
     }
 
     fn open_as(&self, url: &str, with: impl FnOnce(OpenOptions<'_>) -> OpenOptions<'_>) -> Result<AnyStore> {
-        self.options(|options| with(options).open(url))
+        let opened = self.options(|options| with(options).open(url));
+        opened.map_err(|error| with_room(url, error))
     }
 
     /// Calls with the options for opening the store.
     fn options<T>(&self, call: impl FnOnce(OpenOptions<'_>) -> Result<T, OpenError>) -> Result<T> {
         let key = self.key()?;
         let options = OpenOptions::new().accept_loss(self.accept_loss);
-        Ok(call(key.iter().fold(options, |options, key| options.key(key)))?)
+        call(key.iter().fold(options, |options, key| options.key(key))).map_err(Into::into)
     }
 
     /// Opens a store to look at it, even if it has lost durable applies: with its key, or as it

@@ -1,5 +1,8 @@
 //! The URL of a store, as an argument.
 
+use crate::full::with_room;
+use anyhow::anyhow;
+use kvfs_host::StoreError;
 use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
@@ -8,6 +11,11 @@ use std::str::FromStr;
 /// The URL of a store. Messages show it without the secrets that it may have.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoreUrl(String);
+
+/// Returns the help of an argument that takes any store: `what` it is, and the forms of its URL.
+pub(crate) fn forms_help(what: &str) -> String {
+    format!("{what}: {}", kvfs_host::store_forms().replace(" and `", " or `"))
+}
 
 impl FromStr for StoreUrl {
     type Err = Infallible;
@@ -23,6 +31,15 @@ impl Deref for StoreUrl {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+impl StoreUrl {
+    /// Explains why a store that was to be closed could not make `what` durable.
+    pub(crate) fn closed(&self, closed: Result<(), StoreError>, what: &str) -> anyhow::Result<()> {
+        let explained =
+            |error: StoreError| anyhow!(error).context(format!("{self}: cannot make {what} durable"));
+        closed.map_err(|error| with_room(self, explained(error)))
     }
 }
 

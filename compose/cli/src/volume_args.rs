@@ -1,5 +1,6 @@
 //! A volume of a store, named by arguments.
 
+use crate::full::with_room;
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
 use anyhow::anyhow;
@@ -36,6 +37,8 @@ pub(crate) fn explain(store: &StoreUrl, volume: &str, error: kvfs::Error, doing:
         kvfs::Error::Fenced => {
             anyhow!("{store}: a program has opened volume `{volume}` meanwhile; end it, and try again")
         }
-        error => anyhow!(error).context(format!("{store}: cannot {doing} volume `{volume}`")),
+        error => {
+            with_room(store, anyhow!(error).context(format!("{store}: cannot {doing} volume `{volume}`")))
+        }
     }
 }

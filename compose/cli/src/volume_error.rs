@@ -1,8 +1,8 @@
 //! Explains why something cannot be done with a volume, and what to do about it.
 
+use crate::full::with_room;
 use crate::store_url::StoreUrl;
 use anyhow::anyhow;
-use kvfs::StoreError;
 use kvfs_host::{SyncStore, Volumes, VolumesError};
 
 /// How many names are offered.
@@ -27,13 +27,7 @@ pub(crate) fn explain<S: SyncStore + Clone + 'static>(
                 }
             }
         }
-        VolumesError::Failed { doing, name, source: kvfs::Error::Store(StoreError::QuotaExceeded) } => {
-            anyhow!(
-                "{store}: cannot {doing} volume `{name}`: the store is full; make room for it, or remove \
-                 volumes and run `kvfs volume gc`"
-            )
-        }
-        error => anyhow!(error).context(store.to_string()),
+        error => with_room(store, anyhow!(error).context(store.to_string())),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::interrupt;
 use crate::parse::{parse_directory, parse_time};
 use crate::provider::{ProviderOptions, provider};
 use crate::sealing::KeyArgs;
+use crate::store_url::{StoreUrl, forms_help};
 use anyhow::{Context, Result, bail};
 use check::{Check, Open};
 use clap::Args;
@@ -25,9 +26,14 @@ use std::time::Duration;
 /// nothing could be checked.
 #[derive(Args)]
 pub(crate) struct CheckStoreArgs {
-    /// A store of the host: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
-    #[arg(long, conflicts_with = "provider", required_unless_present = "provider")]
-    store: Option<String>,
+    // Its help lists the kinds of stores that this build knows.
+    #[arg(
+        long,
+        conflicts_with = "provider",
+        required_unless_present = "provider",
+        help = forms_help("A store of the host")
+    )]
+    store: Option<StoreUrl>,
     #[command(flatten)]
     key: KeyArgs,
     /// A provider: `memory[:SIZE]`, `file[:GUEST-DIR]`, `keyvalue[:BUCKET]` (on buckets in memory),
@@ -48,7 +54,8 @@ pub(crate) fn check_store(args: &CheckStoreArgs) -> Result<ExitCode> {
     let limit = args.timeout;
     match (&args.store, &args.provider) {
         (Some(url), _) => {
-            Check { name: url, open: &|| Ok(Box::new(args.key.open(url)?)), interrupt: None, limit }.run()
+            let name = &url.to_string();
+            Check { name, open: &|| Ok(Box::new(args.key.open(url)?)), interrupt: None, limit }.run()
         }
         (None, Some(name)) => {
             if args.key.is_given() {

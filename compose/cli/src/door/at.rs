@@ -1,11 +1,12 @@
 //! The store and the volume whose files are named.
 
+use crate::full::with_room;
 use crate::image::{Below, ImageArgs};
 use crate::interrupt;
 use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
 use crate::volume_error::explain;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use kvfs::{Mode, Options};
 use kvfs_host::{AnyStore, Files, FilesError, Volumes, VolumesError};
@@ -72,7 +73,7 @@ impl At {
         }
         let store = self.key.open(&self.store)?;
         let done = self.change_in(&Volumes::new(store.clone()), &mut below, create, work);
-        let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
+        let closed = self.store.closed(store.close(), "the change");
         done.and_then(|done| closed.map(|()| done))
     }
 
@@ -96,7 +97,7 @@ impl At {
         let volumes = Volumes::new(store.clone());
         let opened = self.open_all(&volumes, &mut below, target, sources, access);
         let done = opened.and_then(|open| self.change_open(open, access, work));
-        let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
+        let closed = self.store.closed(store.close(), "the change");
         done.and_then(|done| closed.map(|()| done))
     }
 
@@ -179,6 +180,6 @@ impl At {
 
     /// Explains why something cannot be done with the files.
     pub(super) fn explain(&self, error: FilesError) -> anyhow::Error {
-        anyhow::Error::new(error).context(self.store.to_string())
+        with_room(&self.store, anyhow::Error::new(error).context(self.store.to_string()))
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn salvage_first(
     let store = args.key.open_to_repair(&args.store)?;
     let done = volumes::repair(args, images, &store)
         .with_context(|| format!("the store as it was is {}; it can be put back", salvaged.kept.display()))?;
-    store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+    args.store.closed(store.close(), "the repair")?;
     let notes = notes(&salvaged, args.volume.is_some(), discards(args, &done))?;
     tell(args, &done, notes)
 }
@@ -43,7 +43,7 @@ pub(super) fn repair(args: &FsckArgs, images: &mut Option<Images>) -> Result<u8>
     let Some(copy) = copy else {
         let store = args.key.open_to_repair(&args.store)?;
         let done = volumes::repair(args, images, &store)?;
-        store.close().with_context(|| format!("{}: cannot make the repair durable", args.store))?;
+        args.store.closed(store.close(), "the repair")?;
         return tell(args, &done, Vec::new());
     };
     let (damage, amount) = (copy.damage(), copy.amount());

@@ -112,7 +112,7 @@ pub(crate) fn mount(args: &MountArgs) -> Result<()> {
         interrupts.unmount_by(session.unmounter());
         session.wait().with_context(|| args.store.to_string())
     });
-    let closed = store.close().with_context(|| format!("{}: cannot make the changes durable", args.store));
+    let closed = args.store.closed(store.close(), "the changes");
     ended.and(closed)
 }
 

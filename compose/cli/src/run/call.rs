@@ -7,7 +7,7 @@ use crate::runtime::{imports, plain};
 use crate::terminal::{one_line, warn, warn_with};
 use anyhow::{Context, Result};
 use kvfs_compose::Visible;
-use kvfs_host::{KvCtx, KvView, MemoryLimit};
+use kvfs_host::{KvCtx, KvView, MemoryLimit, StoreError, how_to_make_room};
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -84,12 +84,10 @@ pub(super) fn call(
     let called = Command::instantiate(&mut store, component, &linker)
         .map(|command| command.wasi_cli_run().call_run(&mut store));
     drop(watchdog);
-    // With standard error among the imports, composition has made the component report this itself.
     if !matches!(called, Ok(Ok(Ok(()))))
-        && !imports(component, "wasi:cli/stderr@")
         && let Some(why) = store.data().kv.failure()
     {
-        warn(format_args!("not all that was written could be stored: {}", one_line(why)));
+        tell_unstored(args, component, &one_line(why));
     }
     let has_started = called.is_ok();
     let error = match called.flatten() {
@@ -110,6 +108,19 @@ pub(super) fn call(
     }
     warn_with(format_args!("{guest}: the guest trapped"), describe_trap(&error).lines());
     Ok(ExitCode::from(TRAPPED))
+}
+
+/// Tells why not all that the guest wrote could be stored.
+fn tell_unstored(args: &RunArgs, component: &Component, why: &str) {
+    // With standard error among the imports, composition has made the component report this itself.
+    if !imports(component, "wasi:cli/stderr@") {
+        warn(format_args!("not all that was written could be stored: {why}"));
+    }
+    // Where the store is, and so what to do about it, the component does not know.
+    if why == StoreError::QuotaExceeded.to_string() {
+        let room = how_to_make_room(&args.store);
+        warn(format_args!("{}: {why}; make room for it: {room}", args.store));
+    }
 }
 
 /// Formats a trap with its causes and stack frames, one line each even if names in it contain line

@@ -9,6 +9,7 @@ mod forked;
 mod layer_cache;
 mod load;
 
+use crate::full::with_room;
 use crate::interrupt;
 use crate::mounted::MountedDirectory;
 use crate::runtime::imports;
@@ -88,7 +89,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             Some(view) => volume.probe(BlockOn(view.clone())),
             None => volume.probe(kv.clone()),
         };
-        probed.with_context(|| format!("{}: volume `{}`", args.store, volume.name))?;
+        let probed = probed.with_context(|| format!("{}: volume `{}`", args.store, volume.name));
+        probed.map_err(|error| with_room(&args.store, error))?;
     }
     let result = std::thread::scope(|scope| {
         let call = || match (audit_file, view) {
@@ -104,7 +106,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let succeeded = matches!(&result, Ok(code) if *code == ExitCode::SUCCESS);
     let is_done = fork.is_none_or(|fork| fork.end(&args.store, succeeded));
     // However the guest ended: what the store has acknowledged must not be lost with this process.
-    let closed = kv.close().with_context(|| format!("{}: cannot make the data durable", args.store));
+    let closed = args.store.closed(kv.close(), "the data");
     args.layer_cache.end(layer_cache.as_ref());
     let code = result.with_context(|| guest)?;
     closed?;

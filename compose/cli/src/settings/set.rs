@@ -6,7 +6,7 @@ use crate::interrupt;
 use crate::sealing::KeyArgs;
 use crate::terminal::{say, warn};
 use crate::volume_args::VolumeArgs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use kvfs::{Quota, Scope, Scrubbing, Settings, Used};
 use kvfs_compose::ByteSize;
@@ -88,8 +88,7 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         Ok(settings)
     });
     let told = done.map_err(|error| args.at.explain(error, "set the settings of"));
-    let closed =
-        store.close().with_context(|| format!("{}: cannot make the settings durable", args.at.store));
+    let closed = args.at.store.closed(store.close(), "the settings");
     told.and(closed)?;
     let (settings, used) = read(&args.at, args.at.key.open_to_read(&args.at.store)?)?;
     if is_over(&settings.quota, used) {

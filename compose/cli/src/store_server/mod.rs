@@ -6,7 +6,7 @@ mod serve;
 use crate::interrupt;
 use crate::provider::read_token;
 use crate::sealing::KeyArgs;
-use crate::store_url::StoreUrl;
+use crate::store_url::{StoreUrl, forms_help};
 use crate::terminal::{say, warn};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 /// with https://. It prints its address when it is ready, and ends in order on an interrupt.
 #[derive(Args)]
 pub(crate) struct StoreServerArgs {
-    /// The store: `memory:[SIZE]`, `redb:PATH` or `file:DIR`.
-    #[arg(long)]
+    // Its help lists the kinds of stores that this build knows.
+    #[arg(long, help = forms_help("The store"))]
     store: StoreUrl,
     #[command(flatten)]
     key: KeyArgs,

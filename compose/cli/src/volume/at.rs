@@ -5,7 +5,7 @@ use crate::sealing::KeyArgs;
 use crate::store_url::StoreUrl;
 use crate::terminal::{on_terminal, say};
 use crate::volume_error::explain;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use kvfs_host::{AnyStore, Volumes, VolumesError};
 
@@ -47,7 +47,7 @@ impl At {
         change: impl FnOnce(&Opened) -> Result<()>,
     ) -> Result<()> {
         let changed = change(&Volumes::new(store.clone()));
-        let closed = store.close().with_context(|| format!("{}: cannot make the change durable", self.store));
+        let closed = self.store.closed(store.close(), "the change");
         changed.and(closed)
     }
 

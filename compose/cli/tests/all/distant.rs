@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A word that stands for a password. No message may have it.
-const SECRET: &str = "hunter2";
+pub(super) const SECRET: &str = "hunter2";
 
 /// The right password of the server of S3's protocol.
 const S3_SECRET: &str = "not-for-anybody";
@@ -19,6 +19,7 @@ const S3_SECRET: &str = "not-for-anybody";
 fn prepared() -> TempDir {
     let dir = workshop();
     std::fs::write(dir.path().join("maker.wasm"), wat::parse_str(MAKER).unwrap()).unwrap();
+    write_token(dir.path(), "a-token-of-some-length-0123456789");
     dir
 }
 
@@ -26,7 +27,7 @@ fn run(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) ->
     command(directory, variables, &[&["run"], args, &["maker.wasm"]].concat())
 }
 
-fn command(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) -> Output {
+pub(super) fn command(directory: &Path, variables: &[(&'static str, String)], args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_kvfs"))
         .args(args)
         .current_dir(directory)
@@ -38,17 +39,34 @@ fn command(directory: &Path, variables: &[(&'static str, String)], args: &[&str]
 }
 
 /// Runs the guest on a store that cannot be opened. The message must be one line and have `expected`.
-fn refused(directory: &Path, variables: &[(&'static str, String)], url: &str, expected: &str) {
+pub(super) fn refused(directory: &Path, variables: &[(&'static str, String)], url: &str, expected: &str) {
     is_refusal(&run(directory, variables, &["--store", url]), 1, url, expected);
 }
 
-fn is_refusal(output: &Output, code: i32, what: &str, expected: &str) {
+pub(super) fn is_refusal(output: &Output, code: i32, what: &str, expected: &str) {
     let told = std::str::from_utf8(&output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{what}: {told}");
     assert!(told.starts_with("kvfs: ") && told.lines().count() == 1, "{what}: {told}");
     assert!(told.contains(expected) && !told.contains(SECRET), "{what}: not {expected}: {told}");
     assert!(!told.contains(S3_SECRET) && !told.contains("X-Amz"), "{what}: {told}");
     assert!(told.len() < 500, "{what}: {told}");
+}
+
+/// Runs commands on a server of an old version. The message names it, and the least one that does.
+fn of_old_version(
+    directory: &Path,
+    variables: &[(&'static str, String)],
+    url: &str,
+    found: &str,
+    least: &str,
+) {
+    refused(directory, variables, url, found);
+    refused(directory, variables, url, least);
+    for (code, door) in DOORS {
+        let output = command(directory, variables, &[door, &[url]].concat());
+        is_refusal(&output, code, &format!("{door:?} {url}"), least);
+        is_refusal(&output, code, &format!("{door:?} {url}"), found);
+    }
 }
 
 /// Runs the guest on a store that is made for it, and again: it finds its file.
@@ -75,7 +93,7 @@ fn redis_is_opened_or_the_reason_is_said() {
     let right = [("REDISCLI_AUTH", "right".to_owned())];
     let old = Proxy::start(at);
     old.rewrite("redis_version:7", "redis_version:6");
-    refused(path, &right, &format!("redis://{}", old.address()), "use Redis 7.0 or newer");
+    of_old_version(path, &right, &format!("redis://{}", old.address()), "Redis 6", "use Redis 7.0 or newer");
     keeps(path, &right, &format!("redis://{at}"));
 }
 
@@ -92,6 +110,12 @@ fn postgres_is_opened_or_the_reason_is_said() {
     let encrypted = format!("postgres://postgres:{SECRET}@{at}/postgres?sslmode=require");
     refused(path, &[], &encrypted, "sslmode");
     refused(path, &[], &format!("postgres://postgres@{at}/missing?sslmode=disable"), "--create");
+    let number = server.sql("postgres", "SHOW server_version_num");
+    let old = Proxy::start(at);
+    old.rewrite(&number, &format!("13{}", &number[2..]));
+    old.rewrite(&format!("PostgreSQL {}", &number[..2]), "PostgreSQL 13");
+    let old = format!("postgres://postgres:{SECRET}@{}/postgres?sslmode=disable", old.address());
+    of_old_version(path, &[], &old, "PostgreSQL 13.", "use PostgreSQL 14 or newer");
     keeps(path, &[], &format!("postgres://postgres@{at}/postgres?sslmode=disable"));
 }
 
@@ -103,6 +127,14 @@ fn etcd_is_opened_or_the_reason_is_said() {
     let at = server.address();
     let missing = [("ETCDCTL_CACERT", "/missing/ca.pem".to_owned())];
     refused(path, &missing, &format!("etcds://{at}/agents"), "/missing/ca.pem");
+    refused(path, &[], &format!("etcds://{at}/agents"), "etcd:// or etcds:// for TLS");
+    let status = server.ctl(&["endpoint", "status"]);
+    let found = status.split(", ").nth(2).unwrap();
+    let older = format!("3.3{}", &found[3..]);
+    let old = Proxy::start(at);
+    old.rewrite(found, &older);
+    let old = format!("etcd://{}/agents", old.address());
+    of_old_version(path, &[], &old, &format!("etcd {older}"), "use 3.4 or newer");
     keeps(path, &[], &format!("etcd://{at}/agents"));
 }
 
@@ -114,7 +146,7 @@ fn the_server() {
 }
 
 /// Commands that look at a store, or change what is in one, with their exit codes for a failure.
-const DOORS: [(i32, &[&str]); 9] = [
+pub(super) const DOORS: [(i32, &[&str]); 9] = [
     (1, &["ls", "--store"]),
     (1, &["export", "out.tar", "--store"]),
     (1, &["put", "maker.wasm", "/maker.wasm", "--store"]),

@@ -16,6 +16,7 @@ mod files_piped;
 mod files_refused;
 mod fsck;
 mod fsck_store;
+mod full_server;
 mod layer_cache;
 mod manual;
 #[cfg(all(feature = "mount", target_os = "linux"))]
@@ -30,6 +31,7 @@ mod store;
 mod store_server;
 mod terminal;
 mod trust;
+mod urls;
 mod volume;
 mod volume_beside;
 mod volume_merge;

@@ -22,17 +22,27 @@ pub(super) fn write_token(directory: &Path, token: &str) {
 }
 
 /// The server, until the end of the test.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Server {
     /// Starts it on a store, at any port.
-    fn start(directory: &Path, store: &str) -> Self {
+    pub(super) fn start(directory: &Path, store: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_kvfs")), directory, store)
+    }
+
+    /// As [`Self::start`], by a command that takes the arguments of kvfs.
+    pub(super) fn start_by(kvfs: Command, directory: &Path, store: &str) -> Self {
+        Self::start_at(kvfs, directory, store, "127.0.0.1:0")
+    }
+
+    /// As [`Self::start_by`], at an address.
+    pub(super) fn start_at(mut kvfs: Command, directory: &Path, store: &str, address: &str) -> Self {
         write_token(directory, TOKEN);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kvfs"))
-            .args(["store-server", "--listen", "127.0.0.1:0", "--token-file", "token", "--store", store])
+        let mut child = kvfs
+            .args(["store-server", "--listen", address, "--token-file", "token", "--store", store])
             .current_dir(directory)
             .stdout(Stdio::piped())
             .spawn()
@@ -82,7 +92,7 @@ impl Server {
     }
 
     /// Ends it without a word.
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -99,6 +109,22 @@ fn started(store: &str) -> (TempDir, Server) {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), store);
     (directory, server)
+}
+
+/// An error of an unknown store lists the same ones.
+#[test]
+fn help_lists_every_kind_of_store_that_can_be_kept() {
+    let kvfs = |args: &[&str]| super::kvfs(Path::new("."), args);
+    let error = String::from_utf8(kvfs(&["ls", "--store", "nothing:x"]).stderr).unwrap();
+    let list = error.split_once("known are ").unwrap().1.split_once(", such as").unwrap().0;
+    let forms: Vec<_> = list.split('`').filter(|form| form.contains(':')).collect();
+    assert!(forms.contains(&"postgres://HOST/DATABASE") && forms.contains(&"file:DIR"), "{forms:?}");
+    for command in ["store-server", "check-store"] {
+        let help = String::from_utf8(kvfs(&[command, "--help"]).stdout).unwrap();
+        for form in &forms {
+            assert!(help.contains(&format!("`{form}`")), "{command}: {form}: {help}");
+        }
+    }
 }
 
 #[test]

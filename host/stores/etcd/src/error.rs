@@ -52,6 +52,10 @@ impl fmt::Display for OpenError {
             ),
             Self::Unsupported { what } => f.write_str(what),
             Self::Settings { why } => f.write_str(why),
+            Self::Store { source: source @ StoreError::Unavailable(_) } => write!(
+                f,
+                "{source}; check the address, that the server runs, and etcd:// or etcds:// for TLS"
+            ),
             Self::Store { source } => source.fmt(f),
         }
     }

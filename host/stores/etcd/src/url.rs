@@ -129,7 +129,11 @@ impl fmt::Display for UrlError {
         match self {
             Self::Scheme => f.write_str("the URL must begin with etcd:// or etcds://"),
             Self::Host => {
-                write!(f, "the URL must name 1 to {MAX_HOSTS} hosts, as in etcd://one:2379,two:2379/agents")
+                write!(
+                    f,
+                    "the URL must name 1 to {MAX_HOSTS} hosts, with ports up to 65535, as in \
+                 etcd://one:2379,two:2379/agents"
+                )
             }
             Self::Prefix => write!(
                 f,

@@ -77,6 +77,16 @@ pub enum OpenError {
         /// In the server's words.
         why: String,
     },
+    /// The server has no room, even to open a store.
+    #[error("{place}: {source} ({why})")]
+    Full {
+        /// Hosts and ports.
+        place: String,
+        /// In the server's words.
+        why: String,
+        /// As the store's calls say it.
+        source: StoreError,
+    },
     /// The system has no thread or socket to give.
     #[error("cannot start to connect: {0}")]
     System(#[from] std::io::Error),
@@ -109,6 +119,7 @@ impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Unreachable { .. } => Self::Unavailable(error.to_string()),
+            OpenError::Full { source, .. } => source,
             OpenError::Credentials { .. } | OpenError::Denied { .. } => Self::AccessDenied,
             _ => Self::Other(error.to_string()),
         }

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use futures_util::future::{join3, join4, try_join5};
-use kvfs_contract::in_a_line;
+use kvfs_contract::{StoreError, in_a_line};
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
@@ -162,6 +162,7 @@ pub(crate) fn refusal(error: &tokio_postgres::Error, place: String) -> OpenError
             }
             SqlState::UNDEFINED_DATABASE => OpenError::NoDatabase { place, why },
             SqlState::INSUFFICIENT_PRIVILEGE => OpenError::Denied { place, why },
+            SqlState::DISK_FULL => OpenError::Full { place, why, source: StoreError::QuotaExceeded },
             ref code if code.code().starts_with("57P") || code.code().starts_with("53") => {
                 OpenError::Unreachable { place, why }
             }

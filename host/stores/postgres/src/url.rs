@@ -155,11 +155,17 @@ fn parse(url: &str) -> Result<tokio_postgres::Config, UrlError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(UrlError::Form("it begins with another scheme".to_owned()));
     }
-    // The library's errors name parameters, and never values.
-    url.parse().map_err(|error: tokio_postgres::Error| {
+    let escape = || UrlError::Form("write @ and ? of a password as %40 and %3F".to_owned());
+    // The library's errors name parameters, and never values. A parameter may be the end of a password.
+    let config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
+        if url.split_once('?').is_some_and(|(_, query)| query.contains('@')) {
+            return escape();
+        }
         let why = std::error::Error::source(&error).map(ToString::to_string);
         UrlError::Form(why.unwrap_or_else(|| error.to_string()))
-    })
+    })?;
+    let is_of_password = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    if config.get_hosts().iter().any(is_of_password) { Err(escape()) } else { Ok(config) }
 }
 
 fn port(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<u16>, UrlError> {

@@ -41,6 +41,10 @@ pub(crate) fn refusal(error: &RedisError, place: String) -> OpenError {
                 "it is a server of a cluster that has other keys ({why}); name the one that has the prefix"
             ),
         },
+        Some("OOM") => OpenError::Full { place, why, source: StoreError::QuotaExceeded },
+        Some("MISCONF") if why.contains("No space left") => {
+            OpenError::Full { place, why, source: StoreError::QuotaExceeded }
+        }
         Some("LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => {
             OpenError::Unreachable { place, why }
         }

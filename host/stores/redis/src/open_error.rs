@@ -70,6 +70,16 @@ pub enum OpenError {
         /// Host and port.
         place: String,
     },
+    /// The server has no room, even to open a store.
+    #[error("{place}: {source} ({why})")]
+    Full {
+        /// Host and port.
+        place: String,
+        /// In the server's words.
+        why: String,
+        /// As the store's calls say it.
+        source: StoreError,
+    },
     /// The system has no thread or socket to give.
     #[error("cannot start to connect: {0}")]
     System(#[from] std::io::Error),
@@ -102,6 +112,7 @@ impl From<OpenError> for StoreError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Unreachable { .. } => Self::Unavailable(error.to_string()),
+            OpenError::Full { source, .. } => source,
             OpenError::Credentials { .. } | OpenError::Denied { .. } => Self::AccessDenied,
             _ => Self::Other(error.to_string()),
         }

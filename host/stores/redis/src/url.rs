@@ -36,6 +36,9 @@ pub enum UrlError {
     /// There is no such parameter.
     #[error("the URL has an unknown parameter `{0}`; there are prefix and cacert")]
     Unknown(String),
+    /// A parameter is unknown, and may be the end of a password.
+    #[error("the URL has an @ after its question mark; write those of a password as %40 and %3F")]
+    Password,
     /// The prefix cannot be part of a key.
     #[error("prefix cannot be `{0}`: 1 to 200 bytes, without braces")]
     Prefix(String),
@@ -62,6 +65,7 @@ impl Config {
             match name {
                 "prefix" => prefix = value,
                 "cacert" => roots = Some(PathBuf::from(value)),
+                _ if query.contains('@') => return Err(UrlError::Password),
                 other => return Err(UrlError::Unknown(other.to_owned())),
             }
         }
@@ -133,6 +137,8 @@ mod tests {
             ("redis://:secret@h:x", "redis://"),
             ("redis://:secret@h/x", "redis://"),
             ("redis://:secret@h?perfix=x", "perfix"),
+            ("redis://:sec?secret@h", "%3F"),
+            ("redis://:sec?secret=et@h", "%3F"),
             ("redis://:secret@h?prefix=", "1 to 200"),
             ("redis://:secret@h?prefix={a}", "braces"),
         ] {

@@ -8,6 +8,9 @@ use std::fmt;
 /// Codes by which services refuse the signature of a clock that is wrong: S3's and Azure's.
 const CLOCK: [&str; 3] = ["RequestTimeTooSkewed", "RequestExpired", "Request date header too old"];
 
+/// Paths at which machines of AWS, Google and Azure ask for credentials, where the environment has none.
+const METADATA_SERVICES: [&str; 3] = ["/latest/api/token", "/computeMetadata/v1/", "/metadata/identity/"];
+
 /// Why a store could not be opened. No message names the store: the caller knows its URL.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -32,6 +35,12 @@ pub enum OpenError {
     /// The object store took the credentials for wrong, or for those of somebody without rights.
     Refused {
         /// What the object store said.
+        why: String,
+    },
+    /// There are no credentials: neither in the environment, nor at the service that gives them to
+    /// machines of a cloud.
+    NoCredentials {
+        /// What was tried last.
         why: String,
     },
     /// The clock of this machine and the object store's differ too much for a signature.
@@ -86,6 +95,11 @@ impl fmt::Display for OpenError {
             Self::Refused { why } => write!(
                 f,
                 "access was refused ({why}); check the credentials in the environment and their rights"
+            ),
+            Self::NoCredentials { why } => write!(
+                f,
+                "there are no credentials ({why}); set those of the object store in the environment, such as \
+                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3"
             ),
             Self::Clock { why } => write!(
                 f,
@@ -153,6 +167,9 @@ pub(crate) fn opening(error: &object_store::Error) -> OpenError {
             // Clients report the missing bucket of a list as any other failure.
             if ["NoSuchBucket", "ContainerNotFound", "404 Not Found"].iter().any(|told| why.contains(told)) {
                 return OpenError::MissingBucket { can_be_made: false };
+            }
+            if METADATA_SERVICES.iter().any(|path| why.contains(path)) {
+                return OpenError::NoCredentials { why: kvfs_contract::in_a_line(&cause(error)) };
             }
             let cause = || kvfs_contract::in_a_line(&cause(error));
             match distance(error) {

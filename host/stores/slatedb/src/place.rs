@@ -82,7 +82,13 @@ pub(crate) fn objects(config: &Config) -> Result<Objects, OpenError> {
                 builder.get_config_value(&AzureConfigKey::Client(object_store::ClientConfigKey::AllowHttp)),
             );
             let store = builder.with_client_options(client).build();
-            Ok(remote(Arc::new(store.map_err(|error| wrong(in_a_line(&error)))?)))
+            let unnamed = |error| {
+                wrong(format!(
+                    "{}; set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or other settings of Azure",
+                    in_a_line(&error)
+                ))
+            };
+            Ok(remote(Arc::new(store.map_err(unnamed)?)))
         }
         Place::Directory { directory } => {
             if config.read_only && !directory.is_dir() {
