@@ -194,7 +194,8 @@ pub fn without_secrets(url: &str) -> Cow<'_, str> {
     // What is no port may be a password whose host is missing.
     let hosts = place.split('/').next().unwrap_or_default();
     let is_port = |text: &str| text.ends_with(']') || text.bytes().all(|byte| byte.is_ascii_digit());
-    if hosts.split(',').any(|host| host.rsplit_once(':').is_some_and(|(_, port)| !is_port(port))) {
+    let is_odd = |(host, port): (&str, &str)| host.is_empty() || !is_port(port);
+    if hosts.split(',').any(|host| host.rsplit_once(':').is_some_and(is_odd)) {
         return format!("{scheme}://***").into();
     }
     if place.len() == rest.len() { url.into() } else { format!("{scheme}://{place}").into() }
@@ -254,6 +255,7 @@ mod tests {
             ("delayed:1ms+postgres://me:secret@host", "delayed:1ms+postgres://host"),
             ("redis://:sec#ret@host", "redis://host"),
             ("redis://:secret", "redis://***"),
+            ("redis://:123456", "redis://***"),
             ("postgres://me:secret/db", "postgres://***"),
             ("postgres://me:secret@one:1,two:2/db", "postgres://one:1,two:2/db"),
             ("http://[::1]:80", "http://[::1]:80"),
