@@ -40,6 +40,8 @@ pub struct OnTrial<M: Medium> {
     medium: M,
     store: M::Store,
     drops: DropsApplies,
+    /// Calls of `apply`.
+    calls: usize,
 }
 
 impl<M: Medium> OnTrial<M> {
@@ -49,7 +51,7 @@ impl<M: Medium> OnTrial<M> {
     /// As the store.
     pub fn open(medium: M, drops: DropsApplies) -> Result<Self, StoreError> {
         let store = medium.open(1).map_err(strictly)?;
-        Ok(Self { medium, store, drops })
+        Ok(Self { medium, store, drops, calls: 0 })
     }
 }
 
@@ -59,6 +61,19 @@ fn strictly(error: StoreError) -> StoreError {
     match error {
         StoreError::Conflict | StoreError::UnknownOutcome => error,
         other => StoreError::Corrupt(other.to_string()),
+    }
+}
+
+impl<M: Medium> OnTrial<M> {
+    /// Returns whether the store is as an apply leaves it.
+    fn has(&mut self, mutations: &[Mutation<&[u8]>]) -> Result<bool, StoreError> {
+        for mutation in mutations {
+            let found = self.store.get(&[mutation.key()]).map_err(strictly)?;
+            if found != [mutation.value().map(<[u8]>::to_vec)] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -98,9 +113,18 @@ impl<M: Medium> KvStore for OnTrial<M> {
             mark.begun += 1;
             mark.begun
         });
-        let level = self.medium.level(level, begun);
+        self.calls += 1;
+        let level = self.medium.level(level, self.calls);
         if !self.drops.0 || !begun.is_multiple_of(7) {
-            self.store.apply(guards, mutations, level).map_err(strictly)?;
+            match self.store.apply(guards, mutations, level) {
+                // Who is told so finds out. Then it counts, or it never began.
+                Err(StoreError::UnknownOutcome) if !self.has(mutations)? => {
+                    self.medium.mark(|mark| mark.begun -= 1);
+                    return Err(StoreError::UnknownOutcome);
+                }
+                Ok(()) | Err(StoreError::UnknownOutcome) => {}
+                Err(error) => return Err(strictly(error)),
+            }
         }
         self.medium.applied(&self.store);
         self.medium.mark(|mark| mark.acknowledged = begun);
