@@ -92,6 +92,7 @@ impl Hashes {
 
     /// Looks where a hash has to be about, since hashes are spread evenly, and farther from there on both
     /// sides until it has to be between.
+    #[inline(never)]
     fn has(&self, hash: u32) -> bool {
         let at = ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize;
         let (mut from, mut to, mut step) = (at, at, NEAR);
