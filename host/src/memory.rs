@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::iter::Peekable;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LockResult, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, Key, ScanBudget, gather, key_range};
@@ -138,22 +138,24 @@ impl MemoryStore {
         Chosen(keys.fold(0, |chosen, key| chosen | 1 << self.part_of(key)))
     }
 
-    /// Locks maps for reading, the first one first, as everybody does.
     fn read(&self, chosen: Chosen) -> Result<Locked<RwLockReadGuard<'_, Held>>, StoreError> {
-        let mut locked = [const { None }; PARTS];
-        for (number, (part, place)) in self.parts.iter().zip(&mut locked).enumerate() {
-            if chosen.has(number) {
-                *place = Some(part.read().map_err(|_| poisoned("a memory store"))?);
-            }
-        }
-        Ok(locked)
+        self.lock(chosen, RwLock::read)
     }
 
     fn write(&self, chosen: Chosen) -> Result<Locked<RwLockWriteGuard<'_, Held>>, StoreError> {
+        self.lock(chosen, RwLock::write)
+    }
+
+    /// Locks maps, the first one first, as everybody does.
+    fn lock<'s, L>(
+        &'s self,
+        chosen: Chosen,
+        lock: impl Fn(&'s RwLock<Held>) -> LockResult<L>,
+    ) -> Result<Locked<L>, StoreError> {
         let mut locked = [const { None }; PARTS];
         for (number, (part, place)) in self.parts.iter().zip(&mut locked).enumerate() {
             if chosen.has(number) {
-                *place = Some(part.write().map_err(|_| poisoned("a memory store"))?);
+                *place = Some(lock(part).map_err(|_| poisoned("a memory store"))?);
             }
         }
         Ok(locked)

@@ -37,7 +37,8 @@ enum Attempt<T> {
 /// An open store.
 pub(crate) struct Taken<D: Directory> {
     pub(crate) log: Log<D>,
-    /// Changes for the index that the opener has from its last turn; the log's own is empty unless there are none.
+    /// Changes for the index that the opener has from its last turn; the log's own is empty unless there
+    /// are none.
     pub(crate) tails: Vec<Tail>,
 }
 
