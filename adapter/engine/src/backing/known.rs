@@ -43,17 +43,14 @@ struct Hashes {
     hashes: Vec<u32>,
     /// So many at the beginning are in order, each there once.
     sorted: usize,
-    /// The last hash of the beginning of a key.
-    last_owner: Option<u32>,
+    /// The directory or file whose entries or extents were added last.
+    last_owner: Option<[u8; OWNER_BYTES]>,
+    /// The inode whose record was added last: that of a directory, if files are made in it.
+    last_inode: Option<[u8; OWNER_BYTES]>,
 }
 
 fn hash(inner: &[u8]) -> u32 {
     (xxh64(inner, 0) >> 32) as u32
-}
-
-/// Returns the beginning of a key that others share: those of one directory's entries or one file's extents.
-fn owner(inner: &[u8]) -> Option<&[u8]> {
-    inner.split_at_checked(OWNER_BYTES).filter(|(_, rest)| !rest.is_empty()).map(|(owner, _)| owner)
 }
 
 /// Returns the number of the inode that a record belongs to.
@@ -65,10 +62,15 @@ fn inode_of(inner: &[u8]) -> Option<InodeNo> {
 impl Hashes {
     /// Adds the key of a record.
     fn add(&mut self, inner: &[u8]) {
-        if let Some(owner) = owner(inner) {
-            let owner = hash(owner);
-            if self.last_owner.replace(owner) != Some(owner) {
-                self.hashes.push(owner);
+        if let Some((start, rest)) = inner.split_first_chunk() {
+            // The beginning of a key is shared by all entries of a directory and all extents of a file.
+            let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
+            let is_last = last.replace(*start).as_ref() == Some(start);
+            if rest.is_empty() && is_last {
+                return;
+            }
+            if !rest.is_empty() && !is_last {
+                self.hashes.push(hash(start));
             }
         }
         self.hashes.push(hash(inner));

@@ -259,15 +259,16 @@ impl Backing {
         Ok(journal_view::scan(&mut *self.store, changes, start, end, max_entries, max_bytes)?)
     }
 
-    /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing lies
-    /// below.
+    /// For each mutation in `range`, the tombstone to write instead, if any; empty if nothing is deleted or
+    /// nothing lies below.
     ///
     /// # Cost
     /// Nothing above an image alone. Above other layers, one `get` if something is deleted that they
     /// may have, and that this opener did not put there.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
         let layers = self.keys.layers_below();
-        if self.lower.is_none() && layers == 0 {
+        let is_alone = self.lower.is_none() && layers == 0;
+        if is_alone || batch.deletions(range.clone()).all(|key| key.is_none()) {
             return Ok(Vec::new());
         }
         let mut tombstones: Vec<Tombstone> = Vec::with_capacity(range.len());
