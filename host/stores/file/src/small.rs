@@ -1,138 +1,243 @@
 //! Small values in memory, so that the file system's records of files and names are read once.
 
-use std::collections::HashMap;
-use std::collections::hash_map::IntoIter;
-use std::hash::{BuildHasher, Hasher};
+use rustc_hash::FxHashMap;
+use std::mem;
 use xxhash_rust::xxh64::xxh64;
 
 /// Longest value that is kept: the file system's records of files and names are shorter.
 const MAX_VALUE_BYTES: usize = 256;
 
-/// Most bytes of all.
-const MAX_BYTES: usize = 32 << 20;
+/// Most bytes of a generation; there are two.
+const MAX_BYTES: usize = 16 << 20;
 
-/// What an entry takes beside its key and value.
-const OVERHEAD_BYTES: usize = 96;
+/// Most that an entry takes beside its key and value: a place, in a map that is half empty.
+const OVERHEAD_BYTES: usize = 60;
 
-/// Forgotten values that go for each new one. More than one, or they would still be there when the
-/// next ones are forgotten.
-const FREED_PER_VALUE: usize = 8;
+/// Keys and values lie one behind another in pieces of memory of this size. They are not allocated one by
+/// one, since memory that was freed in small pieces makes each later allocation of the process slower.
+const CHUNK_BYTES: usize = 256 << 10;
 
-/// What is left of forgotten values.
-type Spent = IntoIter<Box<[u8]>, Box<[u8]>>;
-
-/// Small values by key.
+/// Small values by key: the late ones, and the early ones that were late before.
+///
+/// Once there are too many late ones they become the early ones, and the memory of the early ones serves the
+/// next. Those in use become late again. So nothing is freed, and no call takes long.
+///
+/// An entry is found by the hash of its key alone. Two keys with the same hash push each other out.
 #[derive(Debug, Default)]
 pub(crate) struct Small {
-    values: HashMap<Box<[u8]>, Box<[u8]>, Seeded>,
+    seed: u64,
+    late: Generation,
+    /// An entry counts if no late one has its hash.
+    early: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    /// By the hash of the key.
+    places: FxHashMap<u64, Place>,
+    chunks: Vec<Vec<u8>>,
+    /// The chunk that is being filled. Those behind it are empty.
+    filling: usize,
     bytes: usize,
-    /// Values that were forgotten, on their way out of memory.
-    spent: Option<Spent>,
+}
+
+/// Where a key lies, and its value behind it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    chunk: u32,
+    at: u32,
+    key_bytes: u16,
+    value_bytes: u16,
 }
 
 impl Small {
     /// Makes an empty map whose hashes have a seed that no guest knows.
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { values: HashMap::with_hasher(Seeded(seed)), bytes: 0, spent: None }
+        Self { seed, ..Self::default() }
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.values.get(key).map(|value| &**value)
+    fn hash(&self, key: &[u8]) -> u64 {
+        xxh64(key, self.seed)
     }
 
-    /// Keeps the value of a key if it is small. If there are too many, forgets the others: those in
-    /// use come back.
-    pub(crate) fn keep(&mut self, key: &[u8], value: &[u8]) {
-        if value.len() > MAX_VALUE_BYTES {
-            return self.forget(key);
+    /// Returns the value of a key, which is in use then.
+    pub(crate) fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
+        let hash = self.hash(key);
+        if !self.late.places.contains_key(&hash) {
+            let value = self.early.get(hash, key)?.to_vec();
+            self.keep(key, &value);
         }
-        if let Some(old) = self.values.get_mut(key)
+        self.late.get(hash, key)
+    }
+
+    /// Returns the value of a key that is read beside many others, and is not in use for that.
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<&[u8]> {
+        let hash = self.hash(key);
+        let late = self.late.places.contains_key(&hash);
+        if late { self.late.get(hash, key) } else { self.early.get(hash, key) }
+    }
+
+    /// Keeps the value of a key if it is small.
+    pub(crate) fn keep(&mut self, key: &[u8], value: &[u8]) {
+        let (Ok(key_bytes), true) = (u16::try_from(key.len()), value.len() <= MAX_VALUE_BYTES) else {
+            return self.forget(key);
+        };
+        let hash = self.hash(key);
+        if let Some(old) = self.late.get_mut(hash, key)
             && old.len() == value.len()
         {
             old.copy_from_slice(value);
             return;
         }
-        self.free_spent();
-        let bytes = OVERHEAD_BYTES + key.len() + value.len();
-        if self.bytes + bytes > MAX_BYTES {
-            self.clear();
+        if self.late.bytes + OVERHEAD_BYTES + key.len() + value.len() > MAX_BYTES {
+            mem::swap(&mut self.late, &mut self.early);
+            self.late.clear();
         }
-        self.bytes += bytes;
-        if let Some(old) = self.values.insert(key.into(), value.into()) {
-            self.bytes -= OVERHEAD_BYTES + key.len() + old.len();
-        }
+        self.late.add(hash, (key, key_bytes), value);
     }
 
-    /// Forgets all of them, which come back when they are used. Their memory is given back little by
-    /// little: all of it at once takes milliseconds.
+    /// Forgets all of them, which come back when they are used.
     pub(crate) fn clear(&mut self) {
-        // As many will come again, and a map that grows moves all of them at once.
-        let empty = HashMap::with_capacity_and_hasher(self.values.len(), *self.values.hasher());
-        self.spent = Some(std::mem::replace(&mut self.values, empty).into_iter());
-        self.bytes = 0;
-    }
-
-    fn free_spent(&mut self) {
-        let freed = |spent: &mut Spent| spent.by_ref().take(FREED_PER_VALUE).count();
-        if self.spent.as_mut().is_some_and(|spent| freed(spent) < FREED_PER_VALUE) {
-            self.spent = None;
-        }
+        self.late.clear();
+        self.early.clear();
     }
 
     pub(crate) fn forget(&mut self, key: &[u8]) {
-        if let Some(old) = self.values.remove(key) {
-            self.bytes -= OVERHEAD_BYTES + key.len() + old.len();
+        let hash = self.hash(key);
+        // What is there may be of another key. Below it may be something old of this one.
+        self.late.places.remove(&hash);
+        self.early.places.remove(&hash);
+    }
+}
+
+impl Generation {
+    fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        let place = self.places.get(&hash)?;
+        let chunk = self.chunks.get(place.chunk as usize)?;
+        let (found, rest) = chunk.get(place.at as usize..)?.split_at_checked(place.key_bytes.into())?;
+        if found == key { rest.get(..place.value_bytes.into()) } else { None }
+    }
+
+    fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut [u8]> {
+        let place = self.places.get(&hash)?;
+        let chunk = self.chunks.get_mut(place.chunk as usize)?;
+        let (found, rest) =
+            chunk.get_mut(place.at as usize..)?.split_at_mut_checked(place.key_bytes.into())?;
+        if found == key { rest.get_mut(..place.value_bytes.into()) } else { None }
+    }
+
+    fn add(&mut self, hash: u64, (key, key_bytes): (&[u8], u16), value: &[u8]) {
+        let entry_bytes = key.len() + value.len();
+        let is_full = |chunk: &Vec<u8>| chunk.len() + entry_bytes > CHUNK_BYTES;
+        if self.chunks.get(self.filling).is_some_and(is_full) {
+            self.filling += 1;
         }
-    }
-}
-
-/// Hashes keys with a seed: a guest that chooses names cannot make them collide.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seeded(u64);
-
-impl BuildHasher for Seeded {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher(self.0)
-    }
-}
-
-#[derive(Debug)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh64(bytes, self.0);
+        if self.filling >= self.chunks.len() {
+            // The first one grows: most stores are small.
+            let chunk_bytes = if self.chunks.is_empty() { 0 } else { CHUNK_BYTES };
+            self.chunks.push(Vec::with_capacity(chunk_bytes));
+        }
+        let Some(chunk) = self.chunks.get_mut(self.filling) else { return };
+        let (number, at, value_bytes) = (self.filling as u32, chunk.len() as u32, value.len() as u16);
+        chunk.extend_from_slice(key);
+        chunk.extend_from_slice(value);
+        self.bytes += OVERHEAD_BYTES + entry_bytes;
+        self.places.insert(hash, Place { chunk: number, at, key_bytes, value_bytes });
     }
 
-    fn write_usize(&mut self, length: usize) {
-        self.0 = self.0.wrapping_add(length as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+    /// Empties it and keeps its memory.
+    fn clear(&mut self) {
+        self.places.clear();
+        self.chunks.iter_mut().for_each(Vec::clear);
+        (self.filling, self.bytes) = (0, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashMap;
+
+    /// The memory that is taken.
+    fn taken_bytes(generation: &Generation) -> usize {
+        let chunks: usize = generation.chunks.iter().map(Vec::capacity).sum();
+        chunks + generation.places.capacity() * (size_of::<(u64, Place)>() + 1)
+    }
 
     #[test]
-    fn its_bytes_are_bounded_and_counted_and_large_values_push_nothing_out() {
+    fn their_memory_is_bounded_and_the_latest_stay() {
         let mut small = Small::default();
-        for number in 0..400_000u32 {
+        for number in 0..600_000_u32 {
             small.keep(&number.to_be_bytes(), &[1; 100]);
-            assert!(small.bytes <= MAX_BYTES);
+            // One that is in use stays.
+            assert_eq!(small.get(&[0; 4]), Some(&[1; 100][..]), "{number}");
         }
-        small.keep(&399_999u32.to_be_bytes(), &[2; 300]);
-        assert_eq!(small.get(&399_999u32.to_be_bytes()), None, "an old value must not stay");
-        assert_eq!(small.get(&399_998u32.to_be_bytes()), Some(&[1; 100][..]));
-        for number in 0..400_000u32 {
-            small.forget(&number.to_be_bytes());
+        for number in 500_000..600_000_u32 {
+            assert_eq!(small.get(&number.to_be_bytes()), Some(&[1; 100][..]), "{number}");
         }
-        assert_eq!((small.bytes, small.values.len()), (0, 0));
+        assert_eq!(small.peek(&9_u32.to_be_bytes()), None);
+        for generation in [&small.late, &small.early] {
+            assert!(generation.bytes <= MAX_BYTES);
+            assert!(taken_bytes(generation) <= MAX_BYTES + 2 * CHUNK_BYTES, "{}", taken_bytes(generation));
+        }
+        small.clear();
+        assert_eq!(small.peek(&599_999_u32.to_be_bytes()), None);
+    }
+
+    /// Keeps, forgets and reads in a random order, through many generations, and compares with a map.
+    #[test]
+    fn nothing_old_comes_back() {
+        let mut small = Small::seeded(7);
+        let mut expected: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        let (mut state, mut found) = (1_u64, 0);
+        for step in 0..1_500_000_u64 {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let random = state >> 33;
+            // Most keys are few, some are many.
+            let key = match random % 4 {
+                0 => (random >> 2) % 300_000,
+                _ => (random >> 2) % 1000,
+            };
+            let key = key.to_be_bytes().to_vec();
+            let value = vec![step as u8; [0, 9, 100, 100, 256, 257][(random >> 20) as usize % 6]];
+            match random >> 8 & 7 {
+                0 => {
+                    small.forget(&key);
+                    expected.remove(&key);
+                }
+                1..4 => {
+                    small.keep(&key, &value);
+                    if value.len() > MAX_VALUE_BYTES {
+                        expected.remove(&key);
+                    } else {
+                        expected.insert(key, value);
+                    }
+                }
+                4 => {
+                    if let Some(value) = small.peek(&key) {
+                        assert_eq!(Some(value), expected.get(&key).map(Vec::as_slice), "{step}");
+                    }
+                }
+                _ => {
+                    if let Some(value) = small.get(&key) {
+                        assert_eq!(Some(value), expected.get(&key).map(Vec::as_slice), "{step}");
+                        found += 1;
+                    }
+                }
+            }
+        }
+        assert!(found > 100_000, "{found}");
+    }
+
+    #[test]
+    fn two_keys_with_one_hash_are_not_mistaken_for_each_other() {
+        let (first, second): (&[u8], &[u8]) = (b"first", b"second");
+        let mut generation = Generation::default();
+        generation.add(3, (first, 5), b"one");
+        assert_eq!((generation.get(3, first), generation.get(3, second)), (Some(&b"one"[..]), None));
+        assert_eq!(generation.get_mut(3, second), None);
+        generation.add(3, (second, 6), b"two");
+        assert_eq!((generation.get(3, first), generation.get(3, second)), (None, Some(&b"two"[..])));
     }
 
     #[test]
@@ -142,7 +247,8 @@ mod tests {
             small.keep(b"key", &vec![value; length]);
             let kept = (length <= MAX_VALUE_BYTES).then(|| vec![value; length]);
             assert_eq!(small.get(b"key"), kept.as_deref(), "{length} bytes");
-            assert_eq!(small.bytes, kept.map_or(0, |kept| OVERHEAD_BYTES + 3 + kept.len()));
         }
+        small.forget(b"key");
+        assert_eq!(small.get(b"key"), None);
     }
 }

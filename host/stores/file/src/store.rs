@@ -119,7 +119,7 @@ impl<D: Directory + Clone> FileStore<D> {
                 if done {
                     break;
                 }
-                let value = match log.index.small.get(&key) {
+                let value = match log.index.small.peek(&key) {
                     Some(value) => value.to_vec(),
                     None => log.read(&location)?,
                 };
