@@ -46,11 +46,11 @@ impl Batch {
         self.push(key, Value::Delete, TOMBSTONE_BYTES);
     }
 
-    /// Returns the keys of the mutations in `range`, `None` for those that are no deletion.
-    pub(crate) fn deletions(&self, range: Range<usize>) -> impl Iterator<Item = Option<&[u8]>> {
-        let entries = self.entries.get(range).unwrap_or_default().iter();
-        entries.map(|entry| match entry.value {
-            Value::Delete => self.keys.get(entry.key.clone()),
+    /// Returns the keys of the deletions in `range`, each with its place there.
+    pub(crate) fn deletions(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &[u8])> {
+        let entries = self.entries.get(range).unwrap_or_default().iter().enumerate();
+        entries.filter_map(|(at, entry)| match entry.value {
+            Value::Delete => Some((at, self.keys.get(entry.key.clone())?)),
             _ => None,
         })
     }

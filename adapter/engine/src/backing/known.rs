@@ -43,10 +43,10 @@ struct Hashes {
     hashes: Vec<u32>,
     /// So many at the beginning are in order, each there once.
     sorted: usize,
-    /// The directory or file whose entries or extents were added last.
-    last_owner: Option<[u8; OWNER_BYTES]>,
-    /// The inode whose record was added last: that of a directory, if files are made in it.
-    last_inode: Option<[u8; OWNER_BYTES]>,
+    /// What the last key of an entry or extent began with, that of the directory or file.
+    last_owner: [u8; OWNER_BYTES],
+    /// The key of the last inode: that of a directory, if files are made in it.
+    last_inode: [u8; OWNER_BYTES],
 }
 
 fn hash(inner: &[u8]) -> u32 {
@@ -65,12 +65,11 @@ impl Hashes {
         if let Some((start, rest)) = inner.split_first_chunk() {
             // The beginning of a key is shared by all entries of a directory and all extents of a file.
             let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
-            let is_last = last.replace(*start).as_ref() == Some(start);
-            if rest.is_empty() && is_last {
-                return;
-            }
-            if !rest.is_empty() && !is_last {
-                self.hashes.push(hash(start));
+            let is_last = std::mem::replace(last, *start) == *start;
+            match (rest.is_empty(), is_last) {
+                (true, true) => return,
+                (false, false) => self.hashes.push(hash(start)),
+                _ => {}
             }
         }
         self.hashes.push(hash(inner));

@@ -267,17 +267,14 @@ impl Backing {
     /// may have, and that this opener did not put there.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
         let layers = self.keys.layers_below();
-        let is_alone = self.lower.is_none() && layers == 0;
-        if is_alone || batch.deletions(range.clone()).all(|key| key.is_none()) {
+        if self.lower.is_none() && layers == 0 {
             return Ok(Vec::new());
         }
-        let mut tombstones: Vec<Tombstone> = Vec::with_capacity(range.len());
+        let count = range.len();
+        let mut tombstones: Vec<Tombstone> = Vec::new();
         let mut asked: Vec<(usize, Vec<u8>)> = Vec::new();
-        for key in batch.deletions(range) {
-            let Some(key) = key else {
-                tombstones.push(None);
-                continue;
-            };
+        for (at, key) in batch.deletions(range) {
+            tombstones.resize(count, None);
             let in_image = match &mut self.lower {
                 Some(lower) => lower.get(&self.keys, key)?.is_some(),
                 None => false,
@@ -287,11 +284,13 @@ impl Backing {
                 known.is_some_and(|(known, inner)| known.is_below(inner))
             };
             let may_be_below = layers > 0 && self.may_be_below(key);
-            let hides = in_image || may_be_below && was_put_below();
-            if may_be_below && !hides {
-                asked.push((tombstones.len(), key.to_vec()));
+            if in_image || may_be_below && was_put_below() {
+                if let Some(place) = tombstones.get_mut(at) {
+                    *place = Some(tombstone(key));
+                }
+            } else if may_be_below {
+                asked.push((at, key.to_vec()));
             }
-            tombstones.push(hides.then(|| tombstone(key)));
         }
         if !asked.is_empty() {
             let keys: Vec<&[u8]> = asked.iter().map(|(_, key)| key.as_slice()).collect();
