@@ -14,7 +14,7 @@ use crate::stored::record::RecordId;
 use crate::stored::record::dentry::{self, is_storable_name};
 use crate::stored::record::inode::Inode;
 use crate::stored::record::journal::Changes;
-use crate::stored::record::unseal;
+use crate::stored::record::{is_tombstone, unseal};
 use crate::types::{Dentry, ExtentIndex, InodeNo};
 use std::collections::BTreeSet;
 
@@ -29,6 +29,8 @@ pub(super) struct View {
     lower: Option<Lower>,
     /// It has layers in the store.
     in_store: bool,
+    /// There are layers below that are not asked, and that tombstones hide records of.
+    is_cut: bool,
     max_keys: usize,
     page_entries: u32,
     page_bytes: u32,
@@ -50,6 +52,7 @@ impl View {
                 keys,
                 lower: image.cloned().map(Lower::new),
                 in_store: true,
+                is_cut: false,
                 max_keys: limits.max_batch_entries as usize,
                 page_entries: READDIR_PAGE_ENTRIES.min(limits.max_batch_entries),
                 page_bytes: READDIR_PAGE_BYTES.min(limits.max_batch_bytes),
@@ -71,6 +74,11 @@ impl View {
             in_store: !layers.is_empty(),
             ..*self
         }
+    }
+
+    /// Returns what lies in these of the volume's layers alone, from above, for [`Self::read_all`].
+    pub(super) fn only_in(&self, layers: &[LayerName]) -> Self {
+        Self { lower: None, is_cut: true, ..self.in_layers(layers) }
     }
 
     fn layers<'l>(&'l mut self, store: &'l mut dyn KvStore, changes: &'l Changes) -> Layers<'l> {
@@ -100,12 +108,14 @@ impl View {
             let found = self.layers(store, &Changes::new()).get(&asked)?;
             for (key, found) in part.iter().zip(found) {
                 let at = records.len();
-                records.push(match found {
-                    Some(found) => {
-                        let record = decode(at, &self.sealed_under(&found, key), &found.value)?;
-                        Some((record, found.is_below()))
-                    }
-                    None => None,
+                let Some(found) = found else {
+                    records.push(None);
+                    continue;
+                };
+                let key = self.sealed_under(&found, key);
+                records.push(match self.is_cut && is_tombstone(&key, &found.value) {
+                    true => None,
+                    false => Some((decode(at, &key, &found.value)?, found.is_below())),
                 });
             }
         }

@@ -300,13 +300,13 @@ impl Entries {
             from: BTreeMap::new(),
             into: BTreeMap::new(),
         };
-        let found = read_names(store, &mut sides.from, &of_from)?;
+        let found = read_names(store, &mut sides.only_from, &of_from)?;
         for ((dir, name), entry) in of_from.into_iter().zip(found) {
             if let Some((entry, _)) = entry {
                 entries.from.entry(dir).or_default().insert(name, entry);
             }
         }
-        let found = read_names(store, &mut sides.into, &of_into)?;
+        let found = read_names(store, &mut sides.only_into, &of_into)?;
         for ((dir, name), entry) in of_into.into_iter().zip(found) {
             if let Some(entry) = entry {
                 entries.into.entry(dir).or_default().insert(name, entry);

@@ -31,6 +31,10 @@ pub(super) struct Sides {
     pub(super) base: View,
     pub(super) from: View,
     pub(super) into: View,
+    /// The layers that only `from` has. What they mention lies in them, or is hidden by them.
+    pub(super) only_from: View,
+    /// The layers that only `into` has.
+    pub(super) only_into: View,
     /// Inodes below this number are the same file in all states, others are a volume's own.
     pub(super) same_below: u64,
     /// What is in the layers that only `from` has.
@@ -117,12 +121,14 @@ impl Sides {
             }
         };
         let base = from.in_layers(chain_from.get(upper_from..).unwrap_or_default());
+        let only_from = from.only_in(chain_from.get(..upper_from).unwrap_or_default());
+        let only_into = into.only_in(chain_into.get(..upper_into).unwrap_or_default());
         let in_from = Mentioned::of(store, &mut from, upper_from)?;
         let in_into = Mentioned::of(store, &mut into, upper_into)?;
-        Ok(Self { base, from, into, same_below, in_from, in_into })
+        Ok(Self { base, from, into, only_from, only_into, same_below, in_from, in_into })
     }
 
-    /// Reads records of keys in all states by `read`. A volume is asked only for those that its own layers
+    /// Reads records of keys in all states by `read`. Of a volume its own layers are asked, for those that they
     /// mention: the others are as in the common layers.
     pub(super) fn read_three<K: Clone, T: Clone>(
         &mut self,
@@ -143,8 +149,8 @@ impl Sides {
             }
             Ok(records)
         };
-        let from = of_volume(&mut self.from, &self.in_from)?;
-        let into = of_volume(&mut self.into, &self.in_into)?;
+        let from = of_volume(&mut self.only_from, &self.in_from)?;
+        let into = of_volume(&mut self.only_into, &self.in_into)?;
         let three = base.into_iter().zip(from).zip(into);
         Ok(three.map(|((base, from), into)| Three { base, from, into }).collect())
     }
