@@ -2,6 +2,7 @@
 
 use super::bytes::{MAX_EXTENTS_HELD, read_extents};
 use super::objects::{Id, Object};
+use super::sides::Three;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::stored::key::tag;
@@ -13,11 +14,17 @@ use crate::volumes::view::without_zeros;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Writer<'_> {
-    /// Reads the garbage that is announced here of files that lose extents.
+    /// Reads the garbage that is announced here of files that lose extents, or get other ones. Of those that
+    /// have none before and after, what is announced stays as it is.
     pub(super) fn read_reaps(&mut self) -> Result<BTreeMap<Id, Reap>> {
+        let extent_bytes = self.sides.extent_bytes();
+        let has_extents =
+            |inode: &Option<Inode>| inode.as_ref().is_some_and(|inode| inode.extents_end(extent_bytes) > 0);
         let loses = |id: &Id, object: &Object| {
-            object.inodes.into.as_ref().is_some_and(|inode| inode.kind == Kind::File)
+            let Three { from, into, .. } = &object.inodes;
+            into.as_ref().is_some_and(|inode| inode.kind == Kind::File)
                 && (!object.is_there(*id) || object.takes_bytes())
+                && (has_extents(from) || has_extents(into))
         };
         let ids: Vec<Id> =
             self.objects.all.iter().filter(|(id, object)| loses(id, object)).map(|(id, _)| *id).collect();
