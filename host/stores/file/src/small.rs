@@ -7,6 +7,9 @@ use xxhash_rust::xxh64::xxh64;
 /// Longest value that is kept: the file system's records of files and names are shorter.
 const MAX_VALUE_BYTES: usize = 256;
 
+/// Longest key.
+const MAX_KEY_BYTES: usize = u16::MAX as usize;
+
 /// Most bytes of a generation; there are two.
 const MAX_BYTES: usize = 16 << 20;
 
@@ -63,25 +66,28 @@ impl Small {
     /// Returns the value of a key, which is in use then.
     pub(crate) fn get(&mut self, key: &[u8]) -> Option<&[u8]> {
         let hash = self.hash(key);
-        if !self.late.places.contains_key(&hash) {
-            let value = self.early.get(hash, key)?.to_vec();
-            self.keep(key, &value);
+        if let Some(place) = self.late.places.get(&hash).copied() {
+            return self.late.value(place, key);
         }
+        let value = self.early.get(hash, key)?.to_vec();
+        self.keep(key, &value);
         self.late.get(hash, key)
     }
 
     /// Returns the value of a key that is read beside many others, and is not in use for that.
     pub(crate) fn peek(&self, key: &[u8]) -> Option<&[u8]> {
         let hash = self.hash(key);
-        let late = self.late.places.contains_key(&hash);
-        if late { self.late.get(hash, key) } else { self.early.get(hash, key) }
+        match self.late.places.get(&hash) {
+            Some(place) => self.late.value(*place, key),
+            None => self.early.get(hash, key),
+        }
     }
 
     /// Keeps the value of a key if it is small.
     pub(crate) fn keep(&mut self, key: &[u8], value: &[u8]) {
-        let (Ok(key_bytes), true) = (u16::try_from(key.len()), value.len() <= MAX_VALUE_BYTES) else {
+        if value.len() > MAX_VALUE_BYTES || key.len() > MAX_KEY_BYTES {
             return self.forget(key);
-        };
+        }
         let hash = self.hash(key);
         if let Some(old) = self.late.get_mut(hash, key)
             && old.len() == value.len()
@@ -93,7 +99,7 @@ impl Small {
             mem::swap(&mut self.late, &mut self.early);
             self.late.clear();
         }
-        self.late.add(hash, (key, key_bytes), value);
+        self.late.add(hash, key, value);
     }
 
     /// Forgets all of them, which come back when they are used.
@@ -112,21 +118,25 @@ impl Small {
 
 impl Generation {
     fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
-        let place = self.places.get(&hash)?;
+        self.value(*self.places.get(&hash)?, key)
+    }
+
+    fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut [u8]> {
+        let place = *self.places.get(&hash)?;
+        let length = self.value(place, key)?.len();
+        let start = place.at as usize + key.len();
+        self.chunks.get_mut(place.chunk as usize)?.get_mut(start..start + length)
+    }
+
+    /// Returns the value at a place, if it is this key's.
+    fn value(&self, place: Place, key: &[u8]) -> Option<&[u8]> {
         let chunk = self.chunks.get(place.chunk as usize)?;
         let (found, rest) = chunk.get(place.at as usize..)?.split_at_checked(place.key_bytes.into())?;
         if found == key { rest.get(..place.value_bytes.into()) } else { None }
     }
 
-    fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut [u8]> {
-        let place = self.places.get(&hash)?;
-        let chunk = self.chunks.get_mut(place.chunk as usize)?;
-        let (found, rest) =
-            chunk.get_mut(place.at as usize..)?.split_at_mut_checked(place.key_bytes.into())?;
-        if found == key { rest.get_mut(..place.value_bytes.into()) } else { None }
-    }
-
-    fn add(&mut self, hash: u64, (key, key_bytes): (&[u8], u16), value: &[u8]) {
+    /// Adds a key and a value that [`Small::keep`] takes.
+    fn add(&mut self, hash: u64, key: &[u8], value: &[u8]) {
         let entry_bytes = key.len() + value.len();
         let is_full = |chunk: &Vec<u8>| chunk.len() + entry_bytes > CHUNK_BYTES;
         if self.chunks.get(self.filling).is_some_and(is_full) {
@@ -138,7 +148,8 @@ impl Generation {
             self.chunks.push(Vec::with_capacity(chunk_bytes));
         }
         let Some(chunk) = self.chunks.get_mut(self.filling) else { return };
-        let (number, at, value_bytes) = (self.filling as u32, chunk.len() as u32, value.len() as u16);
+        let (number, at) = (self.filling as u32, chunk.len() as u32);
+        let (key_bytes, value_bytes) = (key.len() as u16, value.len() as u16);
         chunk.extend_from_slice(key);
         chunk.extend_from_slice(value);
         self.bytes += OVERHEAD_BYTES + entry_bytes;
@@ -233,10 +244,10 @@ mod tests {
     fn two_keys_with_one_hash_are_not_mistaken_for_each_other() {
         let (first, second): (&[u8], &[u8]) = (b"first", b"second");
         let mut generation = Generation::default();
-        generation.add(3, (first, 5), b"one");
+        generation.add(3, first, b"one");
         assert_eq!((generation.get(3, first), generation.get(3, second)), (Some(&b"one"[..]), None));
         assert_eq!(generation.get_mut(3, second), None);
-        generation.add(3, (second, 6), b"two");
+        generation.add(3, second, b"two");
         assert_eq!((generation.get(3, first), generation.get(3, second)), (None, Some(&b"two"[..])));
     }
 
