@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::waits::wait_up_to;
 
 /// Returns the path of a program: from `directories`, else from the search path.
 ///
@@ -42,7 +44,7 @@ pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Longest wait for a process that was sent a signal.
+/// Longest wait for a process that was sent a signal. Nothing fails after it: others clean up too.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Kills a process and those that it started, and waits until these have ended. The process itself is to be
@@ -51,13 +53,13 @@ pub(crate) fn kill_tree(pid: u32) {
     let parent = pid.to_string();
     // A process that stands still starts no more of them, nor does it see their end and say so in its own way.
     send("-STOP", &[&parent]);
-    wait_for(|| !matches!(state_of(&parent), Some('R' | 'S' | 'D')));
+    wait_up_to(LONGEST, || !matches!(state_of(&parent), Some('R' | 'S' | 'D')));
     let children = Path::new("/proc").join(&parent).join(format!("task/{parent}/children"));
     let children = std::fs::read_to_string(children).unwrap_or_default();
     let children: Vec<&str> = children.split_whitespace().collect();
     send("-KILL", &[&[parent.as_str()][..], &children].concat());
     // Until then they have what the next server needs: the memory that the processes of PostgreSQL share.
-    wait_for(|| children.iter().all(|child| matches!(state_of(child), None | Some('Z' | 'X'))));
+    wait_up_to(LONGEST, || children.iter().all(|child| matches!(state_of(child), None | Some('Z' | 'X'))));
 }
 
 /// Sends processes a signal. Some may have ended by themselves.
@@ -70,12 +72,4 @@ fn state_of(pid: &str) -> Option<char> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).ok()?;
     // Its name, in brackets, may have any characters.
     stat.rsplit_once(") ")?.1.chars().next()
-}
-
-/// Waits until a state is there, but not for ever: others clean up too.
-fn wait_for(mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() && begun.elapsed() < LONGEST {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

@@ -16,10 +16,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 ///
 /// # Panics
 /// If it is not there after a minute. The message is `what`.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(wait_up_to(LONGEST, is_so), "{what}: not so after {} s", LONGEST.as_secs());
+}
+
+/// Waits until a state is there, but no longer than that. Returns whether it is there.
+pub(crate) fn wait_up_to(longest: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < LONGEST, "{what}: not so after {} s", LONGEST.as_secs());
+        if begun.elapsed() >= longest {
+            return false;
+        }
         std::thread::sleep(PAUSE);
     }
+    true
 }
