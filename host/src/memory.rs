@@ -1,12 +1,18 @@
 //! A store in memory.
 
+mod values;
+
 use std::hint::black_box;
 use std::iter::Peekable;
 use std::sync::{Arc, LockResult, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use kvfs_contract::{ENTRY_OVERHEAD_BYTES, Entries, Key, ScanBudget, gather, key_range};
+use kvfs_contract::{
+    Counted as _, ENTRY_OVERHEAD_BYTES, Entries, Key, ScanBudget, gather, key_range, successor,
+};
+use smallvec::SmallVec;
 
+use self::values::{Value, Values};
 use crate::contract::poisoned;
 use crate::gate::Gate;
 use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
@@ -18,8 +24,8 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 /// locks of all keys that it names, and so happens at one moment.
 ///
 /// A clone is another handle on the same data, so a second instance in the same process finds what
-/// the first one wrote. The data goes with the last handle. Reading gives out shared bytes and
-/// copies no values; writing copies each value once.
+/// the first one wrote. The data goes with the last handle. Reading copies values of up to 504 bytes, and
+/// gives out longer ones as shared bytes; writing copies each value once.
 ///
 /// ```
 /// use kvfs_host::{Durability, MemoryStore, Mutation, SyncStore};
@@ -41,24 +47,33 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Held {
-    entries: Entries<Bytes>,
+    entries: Entries<Value>,
+    values: Values,
     /// When the entries take so many bytes, memory is asked for ahead again.
     ahead_bytes: u64,
 }
 
-/// Maps of a store.
-const PARTS: usize = 16;
+/// Maps of a store. Whoever copies or frees a layer holds its map for as long as an apply takes, and another
+/// layer is seldom in the same one.
+const PARTS: usize = 64;
 
 /// Keys that begin with the same so many bytes lie in the same map: a layer's number takes as many.
 const ALIKE_BYTES: usize = 11;
 
 /// Some of the maps: a bit for each.
 #[derive(Clone, Copy, Debug)]
-struct Chosen(u32);
+struct Chosen(u64);
 
 impl Chosen {
+    const ALL: Self = Self(u64::MAX);
+
     fn has(self, part: usize) -> bool {
         self.0 >> part & 1 == 1
+    }
+
+    /// Returns how many of these maps come before one.
+    fn before(self, part: usize) -> usize {
+        (self.0 & ((1 << part) - 1)).count_ones() as usize
     }
 }
 
@@ -79,6 +94,32 @@ impl Held {
             self.ahead_bytes = u64::MAX;
         }
         self.ahead_bytes = self.ahead_bytes.min(used_bytes + AHEAD_BYTES as u64);
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        Some(self.values.get(self.entries.get(key)?))
+    }
+
+    fn holds(&self, guard: &Guard<'_>) -> bool {
+        match (self.entries.get(guard.key), guard.expected) {
+            (Some(value), Some(expected)) => self.values.is(value, expected),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn change(&mut self, mutation: &Mutation<'_>) {
+        match mutation {
+            Mutation::Put { key, value } => {
+                self.ask_ahead();
+                self.entries.put_with(key, |old| self.values.replaced(old, value));
+            }
+            Mutation::Delete { key } => {
+                if let Some(old) = self.entries.remove(key) {
+                    self.values.free(old);
+                }
+            }
+        }
     }
 }
 
@@ -117,25 +158,36 @@ impl MemoryStore {
     /// # Errors
     /// [`StoreError::Fault`] after a panic in another handle.
     pub fn used_bytes(&self) -> Result<u64, StoreError> {
-        let parts = self.read(Chosen(u32::MAX))?;
-        Ok(parts.iter().flatten().map(|held| held.entries.used_bytes()).sum())
+        Ok(self.read(Chosen::ALL)?.locks.iter().map(|held| held.entries.used_bytes()).sum())
     }
 
     /// Returns the number of the map that a key is in.
     #[inline]
     fn part_of(&self, key: &[u8]) -> usize {
-        let mut start = [0; 16];
-        for (place, byte) in start.iter_mut().zip(key.iter().take(ALIKE_BYTES)) {
-            *place = *byte;
-        }
-        let number = u128::from_le_bytes(start);
-        let mixed = (number as u64 ^ (number >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 32) as usize % self.parts.len()
+        let alike = key.get(..ALIKE_BYTES).unwrap_or(key);
+        // Two numbers that overlap, or the bytes of one that is short.
+        let mixed = match (alike.first_chunk(), alike.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(32)
+            }
+            _ => alike.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
+        };
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % self.parts.len()
     }
 
     /// Returns the maps that keys are in.
     fn chosen<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Chosen {
         Chosen(keys.fold(0, |chosen, key| chosen | 1 << self.part_of(key)))
+    }
+
+    /// Returns the maps that keys from `start` to before `end` are in.
+    fn chosen_between(&self, start: &[u8], end: &[u8]) -> Chosen {
+        match start.get(..ALIKE_BYTES).map(successor) {
+            Some(behind) if !end.is_empty() && (behind.is_empty() || end <= &*behind) => {
+                self.chosen([start].into_iter())
+            }
+            _ => Chosen::ALL,
+        }
     }
 
     fn read(&self, chosen: Chosen) -> Result<Locked<RwLockReadGuard<'_, Held>>, StoreError> {
@@ -152,18 +204,30 @@ impl MemoryStore {
         chosen: Chosen,
         lock: impl Fn(&'s RwLock<Held>) -> LockResult<L>,
     ) -> Result<Locked<L>, StoreError> {
-        let mut locked = [const { None }; PARTS];
-        for (number, (part, place)) in self.parts.iter().zip(&mut locked).enumerate() {
-            if chosen.has(number) {
-                *place = Some(lock(part).map_err(|_| poisoned("a memory store"))?);
-            }
+        let mut locks = SmallVec::new();
+        for (_, part) in self.parts.iter().enumerate().filter(|(number, _)| chosen.has(*number)) {
+            locks.push(lock(part).map_err(|_| poisoned("a memory store"))?);
         }
-        Ok(locked)
+        Ok(Locked { chosen, locks })
     }
 }
 
-/// The locks of some maps, in their places.
-type Locked<L> = [Option<L>; PARTS];
+/// The locks of some maps.
+struct Locked<L> {
+    chosen: Chosen,
+    /// In the order of the maps.
+    locks: SmallVec<[L; 4]>,
+}
+
+impl<L> Locked<L> {
+    fn get(&self, part: usize) -> Option<&L> {
+        self.locks.get(self.chosen.before(part)).filter(|_| self.chosen.has(part))
+    }
+
+    fn get_mut(&mut self, part: usize) -> Option<&mut L> {
+        self.locks.get_mut(self.chosen.before(part)).filter(|_| self.chosen.has(part))
+    }
+}
 
 impl SyncStore for MemoryStore {
     fn limits(&self) -> Result<Limits, StoreError> {
@@ -173,8 +237,8 @@ impl SyncStore for MemoryStore {
     fn get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         LIMITS.check_get(keys)?;
         let locked = self.read(self.chosen(keys.iter().copied()))?;
-        let held = |key: &[u8]| locked.get(self.part_of(key)).and_then(Option::as_ref);
-        gather(keys, |key| Ok(held(key).and_then(|held| held.entries.get(key)).cloned()))
+        let held = |key: &[u8]| locked.get(self.part_of(key));
+        gather(keys, |key| Ok(held(key).and_then(|held| held.get(key))))
     }
 
     fn scan(
@@ -186,16 +250,14 @@ impl SyncStore for MemoryStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let Some(range) = key_range(start, end) else { return Ok(Vec::new()) };
         let mut page = ScanBudget::new(max_entries, max_bytes);
-        let is_alike = start.get(..ALIKE_BYTES).is_some_and(|alike| end.starts_with(alike));
-        let chosen = if is_alike { self.chosen([start].into_iter()) } else { Chosen(u32::MAX) };
-        let locked = self.read(chosen)?;
-        let mut runs: Vec<_> =
-            locked.iter().flatten().map(|held| held.entries.range(range).peekable()).collect();
+        let locked = self.read(self.chosen_between(start, end))?;
+        let runs = locked.locks.iter().map(|held| (held.entries.range(range).peekable(), &held.values));
+        let mut runs: Vec<_> = runs.collect();
         let mut found = Vec::new();
-        while let Some((key, value)) = next_of(&mut runs)
-            && page.take(key.len() + value.len())
+        while let Some((key, value, values)) = next_of(&mut runs)
+            && page.take(key.len() + value.size_bytes())
         {
-            found.push(Entry { key: key.to_vec().into(), value: value.clone() });
+            found.push(Entry { key: key.to_vec().into(), value: values.get(value) });
         }
         Ok(found)
     }
@@ -210,24 +272,16 @@ impl SyncStore for MemoryStore {
         self.gate.pass();
         let keys = guards.iter().map(|guard| guard.key).chain(mutations.iter().map(Mutation::key));
         let mut locked = self.write(self.chosen(keys))?;
-        if let ([_], Some(held)) = (&*self.parts, locked.first().and_then(Option::as_ref)) {
-            held.entries.check(guards, mutations, self.size_bytes)?;
-        } else {
-            for guard in guards {
-                let held = locked.get(self.part_of(guard.key)).and_then(Option::as_ref);
-                let nothing: &[Mutation<'_>] = &[];
-                held.map_or(Ok(()), |held| held.entries.check(&[*guard], nothing, u64::MAX))?;
-            }
+        let held = |key| locked.get(self.part_of(key));
+        if !guards.iter().all(|guard| held(guard.key).is_none_or(|held| held.holds(guard))) {
+            return Err(StoreError::Conflict);
+        }
+        if let ([_], [held]) = (&*self.parts, &*locked.locks) {
+            held.entries.check_size(mutations, self.size_bytes)?;
         }
         for mutation in mutations {
-            let place = locked.get_mut(self.part_of(mutation.key()));
-            let Some(held) = place.and_then(Option::as_mut) else { continue };
-            match mutation {
-                Mutation::Put { key, value } => {
-                    held.ask_ahead();
-                    held.entries.put_with(key, |old| replaced(old, value));
-                }
-                Mutation::Delete { key } => held.entries.remove(key),
+            if let Some(held) = locked.get_mut(self.part_of(mutation.key())) {
+                held.change(mutation);
             }
         }
         Ok(())
@@ -239,29 +293,19 @@ impl SyncStore for MemoryStore {
     }
 }
 
-/// Takes the entry with the lowest key.
-fn next_of<'e, V: 'e>(
-    runs: &mut [Peekable<impl Iterator<Item = (&'e Key, &'e V)>>],
-) -> Option<(&'e Key, &'e V)> {
-    if let [run] = runs {
-        return run.next();
-    }
-    let firsts = runs.iter_mut().enumerate().filter_map(|(at, run)| Some((run.peek()?.0, at)));
-    let (_, at) = firsts.min()?;
-    runs.get_mut(at)?.next()
-}
-
-/// Returns a value that has replaced `old`: in place if it has the same length and no reader holds
-/// it. The records that most commits write again, a volume's superblock and a directory's inode,
-/// keep their lengths.
-fn replaced(old: Bytes, value: &[u8]) -> Bytes {
-    if old.len() == value.len()
-        && let Ok(mut own) = old.try_into_mut()
-    {
-        own.copy_from_slice(value);
-        return own.freeze();
-    }
-    Bytes::copy_from_slice(value)
+/// Takes the entry with the lowest key, of runs through maps with their values.
+fn next_of<'e>(
+    runs: &mut [(Peekable<impl Iterator<Item = (&'e Key, &'e Value)>>, &'e Values)],
+) -> Option<(&'e Key, &'e Value, &'e Values)> {
+    let at = if runs.len() == 1 {
+        0
+    } else {
+        let firsts = runs.iter_mut().enumerate().filter_map(|(at, (run, _))| Some((run.peek()?.0, at)));
+        firsts.min()?.1
+    };
+    let (run, values) = runs.get_mut(at)?;
+    let (key, value) = run.next()?;
+    Some((key, value, values))
 }
 
 #[cfg(test)]
@@ -279,20 +323,20 @@ mod tests {
     #[test]
     fn bytes_that_a_reader_holds_stay_as_they_were() {
         let store = MemoryStore::new();
-        put(&store, b"one");
-        let held = get(&store);
-        put(&store, b"two");
-        put(&store, b"six");
-        assert_eq!((held.as_ref(), get(&store).as_ref()), (&b"one"[..], &b"six"[..]));
+        for length in [3, 5000] {
+            let [one, two, six] = [1, 2, 6].map(|byte| vec![byte; length]);
+            put(&store, &one);
+            let held = get(&store);
+            put(&store, &two);
+            put(&store, &six);
+            assert_eq!((held.as_ref(), get(&store).as_ref()), (&one[..], &six[..]));
+        }
     }
 
     #[test]
-    fn a_value_of_the_same_length_takes_the_place_of_the_old_one() {
+    fn values_count_by_their_lengths() {
         let store = MemoryStore::new();
         put(&store, b"one");
-        let place = get(&store).as_ptr();
-        put(&store, b"two");
-        assert_eq!((get(&store).as_ptr(), get(&store).as_ref()), (place, &b"two"[..]));
         let used = store.used_bytes().unwrap();
         put(&store, b"three");
         assert_eq!(store.used_bytes().unwrap(), used + 2);
@@ -318,7 +362,8 @@ mod tests {
         let maps: std::collections::BTreeSet<usize> = keys.iter().map(|key| store.part_of(key)).collect();
         assert_eq!(maps.len(), PARTS, "a map without a key");
         let mut bounds: Vec<&[u8]> = keys.iter().step_by(7).map(Vec::as_slice).collect();
-        bounds.extend([&b""[..], b"the same 11", b"the same 11\0\0", b"the same 12", &[0xff; 12]]);
+        bounds.extend([&b""[..], b"the same 11", b"the same 11\0\0", b"the same 12", b"the same 12\0"]);
+        bounds.extend([&[0xff; 11][..], &[0xff; 12]]);
         for start in &bounds {
             for end in &bounds {
                 let expected: Vec<&[u8]> = keys
@@ -341,6 +386,30 @@ mod tests {
         let found = SyncStore::get(&store, &asked).unwrap();
         let expected = keys.iter().map(|key| Some(Bytes::copy_from_slice(key))).chain([None]);
         assert!(found.into_iter().eq(expected));
+    }
+
+    /// A scan of a layer lets others change all other layers meanwhile.
+    #[test]
+    fn a_range_of_keys_that_begin_alike_is_in_one_map() {
+        let store = MemoryStore::new();
+        let maps = |start: &[u8], end: &[u8]| store.chosen_between(start, end).0.count_ones();
+        for (start, end) in [
+            (&b"the same 11"[..], &b"the same 12"[..]),
+            (b"the same 11", b"the same 11\x01"),
+            (b"the same 11a", b"the same 12"),
+            (&[0xff; 11], &[0xff; 12]),
+        ] {
+            assert_eq!(maps(start, end), 1, "{start:?} {end:?}");
+        }
+        for (start, end) in [
+            (&b""[..], &b""[..]),
+            (b"the same 1", b"the same 2"),
+            (b"the same 11", b""),
+            (b"the same 11", b"the same 12\0"),
+            (b"the same 11", b"the same 13"),
+        ] {
+            assert_eq!(maps(start, end), PARTS as u32, "{start:?} {end:?}");
+        }
     }
 
     #[test]

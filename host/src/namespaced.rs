@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use kvfs_contract::successor;
+
 use crate::{Durability, Entry, Guard, Limits, Mutation, Store, StoreError, StoreFuture};
 
 /// A part of a store: the keys that begin with a prefix, seen without the prefix.
@@ -181,30 +183,10 @@ impl Prefixed {
     }
 }
 
-/// Returns the first key after all that begin with `prefix`; empty if there is none.
-fn successor(prefix: &[u8]) -> Vec<u8> {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            break;
-        }
-    }
-    end
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::MemoryStore;
-
-    #[test]
-    fn the_successor_follows_every_key_with_the_prefix() {
-        assert_eq!(successor(b"ab"), b"ac");
-        assert_eq!(successor(b"a\xFF\xFF"), b"b");
-        assert_eq!(successor(b"\xFF\xFF"), b"");
-        assert_eq!(successor(b""), b"");
-    }
 
     #[test]
     fn a_batch_at_the_limits_fits_with_its_prefixes() {

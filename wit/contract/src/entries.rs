@@ -9,9 +9,23 @@ use std::collections::btree_map::Entry as Slot;
 /// also when values are empty.
 pub const ENTRY_OVERHEAD_BYTES: u64 = 160;
 
+/// A value whose bytes are counted, wherever they are.
+pub trait Counted {
+    /// Returns its length.
+    fn size_bytes(&self) -> usize;
+}
+
+impl<V: AsRef<[u8]>> Counted for V {
+    #[inline]
+    fn size_bytes(&self) -> usize {
+        self.as_ref().len()
+    }
+}
+
 /// An ordered map that counts what its entries take: the core of every store in memory.
 ///
-/// `V` holds a value: owned bytes, or shared ones that are given out without a copy.
+/// `V` is a value, or tells where it is: owned bytes, or shared ones that are given out without a copy, or a
+/// place in memory that is not the map's.
 #[derive(Clone, Debug)]
 pub struct Entries<V> {
     map: BTreeMap<Key, V>,
@@ -24,7 +38,7 @@ impl<V> Default for Entries<V> {
     }
 }
 
-impl<V: AsRef<[u8]>> Entries<V> {
+impl<V: Counted> Entries<V> {
     /// Returns what the entries take: the bytes of all keys and values, and
     /// [`ENTRY_OVERHEAD_BYTES`] for each.
     pub fn used_bytes(&self) -> u64 {
@@ -53,7 +67,7 @@ impl<V: AsRef<[u8]>> Entries<V> {
     {
         match value {
             Some(value) => self.put_with(key, |_| value),
-            None => self.remove(key),
+            None => drop(self.remove(key)),
         }
     }
 
@@ -66,36 +80,31 @@ impl<V: AsRef<[u8]>> Entries<V> {
         let value = match self.map.entry(Key::new(key)) {
             Slot::Occupied(slot) => {
                 let value = slot.into_mut();
-                self.used_bytes -= cost(key, (*value).as_ref());
+                self.used_bytes -= cost(key, value.size_bytes());
                 value
             }
             Slot::Vacant(slot) => slot.insert(V::default()),
         };
         *value = make(std::mem::take(value));
-        self.used_bytes += cost(key, (*value).as_ref());
+        self.used_bytes += cost(key, value.size_bytes());
     }
 
-    /// Removes a key, if it is there.
-    pub fn remove(&mut self, key: &[u8]) {
-        if let Some(old) = self.map.remove(&KeyRef::new(key)) {
-            self.used_bytes -= cost(key, old.as_ref());
-        }
+    /// Removes a key, if it is there, and returns its value.
+    pub fn remove(&mut self, key: &[u8]) -> Option<V> {
+        let old = self.map.remove(&KeyRef::new(key))?;
+        self.used_bytes -= cost(key, old.size_bytes());
+        Some(old)
     }
 
-    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger
-    /// than it is and larger than `size_bytes`.
+    /// Checks that mutations do not make the store both larger than it is and larger than `size_bytes`.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] and [`StoreError::QuotaExceeded`].
-    pub fn check<B: AsRef<[u8]>>(
+    /// [`StoreError::QuotaExceeded`].
+    pub fn check_size<B: AsRef<[u8]>>(
         &self,
-        guards: &[Guard<B>],
         mutations: &[Mutation<B>],
         size_bytes: u64,
     ) -> Result<(), StoreError> {
-        if !guards.iter().all(|guard| guard.holds(self.get(guard.key.as_ref()).map(V::as_ref))) {
-            return Err(StoreError::Conflict);
-        }
         if size_bytes == u64::MAX {
             return Ok(());
         }
@@ -110,8 +119,8 @@ impl<V: AsRef<[u8]>> Entries<V> {
         let last: BTreeMap<&[u8], Option<&[u8]>> = mutations.map(|m| (m.key(), m.value())).collect();
         let (mut before, mut after) = (0, 0);
         for (key, value) in last {
-            before += self.get(key).map_or(0, |old| cost(key, old.as_ref()));
-            after += value.map_or(0, |value| cost(key, value));
+            before += self.get(key).map_or(0, |old| cost(key, old.size_bytes()));
+            after += value.map_or(0, |value| cost(key, value.len()));
         }
         if after > before && self.used_bytes - before + after > size_bytes {
             return Err(StoreError::QuotaExceeded);
@@ -120,9 +129,28 @@ impl<V: AsRef<[u8]>> Entries<V> {
     }
 }
 
+impl<V: AsRef<[u8]>> Entries<V> {
+    /// Checks the guards of an `apply`, and that its mutations do not make the store both larger
+    /// than it is and larger than `size_bytes`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] and [`StoreError::QuotaExceeded`].
+    pub fn check<B: AsRef<[u8]>>(
+        &self,
+        guards: &[Guard<B>],
+        mutations: &[Mutation<B>],
+        size_bytes: u64,
+    ) -> Result<(), StoreError> {
+        if !guards.iter().all(|guard| guard.holds(self.get(guard.key.as_ref()).map(V::as_ref))) {
+            return Err(StoreError::Conflict);
+        }
+        self.check_size(mutations, size_bytes)
+    }
+}
+
 /// Returns the bytes that an entry counts for.
-fn cost(key: &[u8], value: &[u8]) -> u64 {
-    ENTRY_OVERHEAD_BYTES + key.len() as u64 + value.len() as u64
+fn cost(key: &[u8], value_bytes: usize) -> u64 {
+    ENTRY_OVERHEAD_BYTES + key.len() as u64 + value_bytes as u64
 }
 
 #[cfg(test)]

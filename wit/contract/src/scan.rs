@@ -54,6 +54,18 @@ pub fn key_range<'a>(start: &'a [u8], end: &'a [u8]) -> Option<KeyRange<'a>> {
     }
 }
 
+/// Returns the first key after all that begin with `prefix`; empty if there is none.
+pub fn successor(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +80,14 @@ mod tests {
         assert!(page.take(5) && page.take(5) && !page.take(0), "as many as were asked for");
         let mut page = ScanBudget::new(u32::MAX, u32::MAX);
         assert!((0..MAX_SCAN_ENTRIES).all(|_| page.take(0)) && !page.take(0));
+    }
+
+    #[test]
+    fn the_successor_follows_every_key_with_the_prefix() {
+        assert_eq!(successor(b"ab"), b"ac");
+        assert_eq!(successor(b"a\xFF\xFF"), b"b");
+        assert_eq!(successor(b"\xFF\xFF"), b"");
+        assert_eq!(successor(b""), b"");
     }
 
     #[test]
