@@ -1,8 +1,8 @@
 //! A store in memory.
 
+mod ahead;
 mod values;
 
-use std::hint::black_box;
 use std::iter::Peekable;
 use std::sync::{Arc, LockResult, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -49,8 +49,6 @@ pub struct MemoryStore {
 struct Held {
     entries: Entries<Value>,
     values: Values,
-    /// When the entries take so many bytes, memory is asked for ahead again.
-    ahead_bytes: u64,
 }
 
 /// Maps of a store. Whoever copies or frees a layer holds its map for as long as an apply takes, and another
@@ -77,25 +75,7 @@ impl Chosen {
     }
 }
 
-/// Memory that is asked for ahead of values.
-const AHEAD_BYTES: usize = 4 << 20;
-
 impl Held {
-    /// Asks for memory ahead of the values to come, as the entries grow.
-    ///
-    /// On all threads but the first, glibc takes memory from the system for each value alone. These
-    /// calls were a seventh of the time in which a large file is written. Memory that was asked for
-    /// and given back is kept by the allocator, and takes no page before it is used.
-    #[inline]
-    fn ask_ahead(&mut self) {
-        let used_bytes = self.entries.used_bytes();
-        if used_bytes >= self.ahead_bytes {
-            drop(black_box(Vec::<u8>::with_capacity(AHEAD_BYTES)));
-            self.ahead_bytes = u64::MAX;
-        }
-        self.ahead_bytes = self.ahead_bytes.min(used_bytes + AHEAD_BYTES as u64);
-    }
-
     fn get(&self, key: &[u8]) -> Option<Bytes> {
         Some(self.values.get(self.entries.get(key)?))
     }
@@ -111,7 +91,7 @@ impl Held {
     fn change(&mut self, mutation: &Mutation<'_>) {
         match mutation {
             Mutation::Put { key, value } => {
-                self.ask_ahead();
+                ahead::ask(value.len());
                 self.entries.put_with(key, |old| self.values.replaced(old, value));
             }
             Mutation::Delete { key } => {

@@ -9,7 +9,6 @@ use crate::limits::MAX_KNOWN_RECORDS;
 use crate::sort::sort_numbers;
 use crate::stored::layer_name::LayerName;
 use crate::stored::tag;
-use crate::types::InodeNo;
 use xxhash_rust::xxh64::xxh64;
 
 /// A tag and an inode's number: what the keys of a directory's entries, and of a file's extents, begin with.
@@ -44,28 +43,32 @@ struct Hashes {
     /// So many at the beginning are in order, each there once.
     sorted: usize,
     /// What the last key of an entry or extent began with, that of the directory or file.
-    last_owner: [u8; OWNER_BYTES],
+    last_owner: Owner,
     /// The key of the last inode: that of a directory, if files are made in it.
-    last_inode: [u8; OWNER_BYTES],
+    last_inode: Owner,
 }
+
+/// The tag and the number that the first [`OWNER_BYTES`] of a key have. Two are compared for each record that
+/// is put, and bytes would be by a call.
+type Owner = (u8, u64);
 
 fn hash(inner: &[u8]) -> u32 {
     (xxh64(inner, 0) >> 32) as u32
 }
 
-/// Returns the number of the inode that a record belongs to.
-fn inode_of(inner: &[u8]) -> Option<InodeNo> {
-    let (_, rest) = inner.split_first()?;
-    rest.first_chunk().map(|number| InodeNo(u64::from_be_bytes(*number)))
+/// Returns the tag of a record, and the number of the inode that it belongs to.
+fn owner_of(inner: &[u8]) -> Option<Owner> {
+    let (tag, rest) = inner.split_first()?;
+    rest.first_chunk().map(|number| (*tag, u64::from_be_bytes(*number)))
 }
 
 impl Hashes {
     /// Adds the key of a record.
     fn add(&mut self, inner: &[u8]) {
-        if let Some((start, rest)) = inner.split_first_chunk() {
+        if let (Some(owner), Some((start, rest))) = (owner_of(inner), inner.split_at_checked(OWNER_BYTES)) {
             // The beginning of a key is shared by all entries of a directory and all extents of a file.
             let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
-            let is_last = std::mem::replace(last, *start) == *start;
+            let is_last = std::mem::replace(last, owner) == owner;
             match (rest.is_empty(), is_last) {
                 (true, true) => return,
                 (false, false) => self.hashes.push(hash(start)),
@@ -189,7 +192,7 @@ impl Known {
     /// Notes a record, or a tombstone, that is about to be put into the top layer.
     pub(super) fn note(&mut self, inner: &[u8]) {
         let Some(Layer { records: Some(hashes), first_inode, .. }) = self.layers.first_mut() else { return };
-        if inode_of(inner).is_some_and(|ino| ino.0 >= *first_inode) {
+        if owner_of(inner).is_some_and(|(_, ino)| ino >= *first_inode) {
             return;
         }
         hashes.add(inner);
@@ -206,8 +209,8 @@ impl Known {
 
     /// Returns what to look for of a key without the name of its layer.
     pub(super) fn sought(&self, inner: &[u8]) -> Sought {
-        let made_in =
-            inode_of(inner).and_then(|ino| self.layers.iter().position(|layer| layer.first_inode <= ino.0));
+        let made_in = owner_of(inner)
+            .and_then(|(_, ino)| self.layers.iter().position(|layer| layer.first_inode <= ino));
         Sought { hash: hash(inner), made_in }
     }
 

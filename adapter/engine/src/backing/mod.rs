@@ -424,7 +424,7 @@ impl Backing {
         if let Some(known) = self.known.as_mut().filter(|known| known.notes()) {
             // Before they are applied: afterwards it may not be known whether they are.
             let keys = mutations.iter().map(Mutation::key);
-            keys.filter_map(|key| self.keys.inner(key)).for_each(|inner| known.note(inner));
+            keys.filter_map(KeySpace::inner_of_any).for_each(|inner| known.note(inner));
         }
         if let Some(superblock) = superblock.as_mut()
             && !mutations.is_empty()

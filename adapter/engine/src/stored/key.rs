@@ -160,6 +160,12 @@ impl KeySpace {
         key.strip_prefix(self.prefix.as_slice()).or_else(|| self.inner_of_former(key))
     }
 
+    /// Returns a key of a layer, whichever it is, without the name of that layer.
+    pub(crate) fn inner_of_any(key: &[u8]) -> Option<&[u8]> {
+        let (length, rest) = key.split_first()?;
+        rest.get(usize::from(*length)..)
+    }
+
     fn inner_of_former<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
         let inner = self.former.iter().find_map(|prefix| key.strip_prefix(prefix.as_slice()))?;
         // The volume's own records are not in any layer, though they may have the same start.
