@@ -135,9 +135,9 @@ pub const MORE_OWN_LAYERS: u32 = 128;
 /// Most layers below a volume's top layer. A `get` asks for a record in all of them at once.
 pub const MAX_LAYERS: usize = 32;
 
-/// Most hashes of records that a writer keeps of the layers that it wrote, of 4 bytes each: it need not look
-/// for a record where it never put one.
-pub(crate) const MAX_KNOWN_RECORDS: usize = 1 << 20;
+/// Most places of 8 bytes in a writer's table of records that it put into its layers: it need not look for one
+/// where it never put it. Five eighths of the places can be in use.
+pub(crate) const MAX_KNOWN_PLACES: usize = 1 << 20;
 
 /// Smallest `max-batch-entries` of a store in which volumes can be forked: a fork changes as many
 /// records at once.

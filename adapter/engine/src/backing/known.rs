@@ -5,8 +5,8 @@
 //! side: a layer that is said to lack a record lacks it.
 
 use super::chain::Chain;
-use crate::limits::MAX_KNOWN_RECORDS;
-use crate::sort::sort_numbers;
+use super::marks::{MAX_SETS, Marks, Sets};
+use crate::limits::MAX_LAYERS;
 use crate::stored::layer_name::LayerName;
 use crate::stored::tag;
 use xxhash_rust::xxh64::xxh64;
@@ -14,16 +14,25 @@ use xxhash_rust::xxh64::xxh64;
 /// A tag and an inode's number: what the keys of a directory's entries, and of a file's extents, begin with.
 const OWNER_BYTES: usize = 9;
 
-/// So many hashes are looked at first beside the place where one has to be about: as many as are in a cache
-/// line.
-const NEAR: usize = 16;
+/// Hashes of the top layer that are put into the table together.
+const MAX_WAITING: usize = 1024;
+
+// Each layer in the store, the top one too, has a set of its own.
+const _: () = assert!(MAX_LAYERS < MAX_SETS as usize);
 
 /// The layers of a volume, from the top one down, and what each may have.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     layers: Vec<Layer>,
-    /// Hashes that are kept of the layers below the top one.
-    below_count: usize,
+    /// Hashes of keys of records, without the name of the layer, and of what the keys of entries and extents
+    /// begin with. Each layer that is known has a set.
+    marks: Marks,
+    /// Hashes that are still to be added to the top layer's set.
+    waiting: Vec<u32>,
+    /// What the last key of an entry or extent began with, that of the directory or file.
+    last_owner: Owner,
+    /// The key of the last inode: that of a directory, if files are made in it.
+    last_inode: Owner,
 }
 
 #[derive(Debug, Clone)]
@@ -31,21 +40,8 @@ struct Layer {
     name: LayerName,
     /// Inodes from this number on are in no layer below this one.
     first_inode: u64,
-    /// Records that it may have of inodes with lower numbers; `None`: any.
-    records: Option<Hashes>,
-}
-
-/// Hashes of keys of records, without the name of the layer, and of what the keys of entries and extents
-/// begin with.
-#[derive(Debug, Clone, Default)]
-struct Hashes {
-    hashes: Vec<u32>,
-    /// So many at the beginning are in order, each there once.
-    sorted: usize,
-    /// What the last key of an entry or extent began with, that of the directory or file.
-    last_owner: Owner,
-    /// The key of the last inode: that of a directory, if files are made in it.
-    last_inode: Owner,
+    /// The set of records that it may have of inodes with lower numbers; `None`: it may have any.
+    set: Option<Sets>,
 }
 
 /// The tag and the number that the first [`OWNER_BYTES`] of a key have. Two are compared for each record that
@@ -62,75 +58,10 @@ fn owner_of(inner: &[u8]) -> Option<Owner> {
     rest.first_chunk().map(|number| (*tag, u64::from_be_bytes(*number)))
 }
 
-impl Hashes {
-    /// Adds the key of a record.
-    fn add(&mut self, inner: &[u8]) {
-        if let (Some(owner), Some((start, rest))) = (owner_of(inner), inner.split_at_checked(OWNER_BYTES)) {
-            // The beginning of a key is shared by all entries of a directory and all extents of a file.
-            let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
-            let is_last = std::mem::replace(last, owner) == owner;
-            match (rest.is_empty(), is_last) {
-                (true, true) => return,
-                (false, false) => self.hashes.push(hash(start)),
-                _ => {}
-            }
-        }
-        self.hashes.push(hash(inner));
-        if self.hashes.len() >= (2 * self.sorted).max(1024) {
-            self.sort();
-        }
-    }
-
-    fn sort(&mut self) {
-        if self.sorted == self.hashes.len() {
-            return;
-        }
-        sort_numbers(&mut self.hashes);
-        self.hashes.dedup();
-        self.sorted = self.hashes.len();
-    }
-
-    fn len(&self) -> usize {
-        self.hashes.len()
-    }
-
-    /// Looks where a hash has to be about, since hashes are spread evenly, and farther from there on both
-    /// sides until it has to be between.
-    #[inline(never)]
-    fn has(&self, hash: u32) -> bool {
-        let at = ((u64::from(hash) * self.hashes.len() as u64) >> 32) as usize;
-        let (mut from, mut to, mut step) = (at, at, NEAR);
-        let lies = |at: usize, is_between: fn(&u32, &u32) -> bool| {
-            self.hashes.get(at).is_some_and(|found| is_between(found, &hash))
-        };
-        while from > 0 && lies(from, u32::gt) {
-            from = from.saturating_sub(step);
-            step *= 2;
-        }
-        while lies(to, u32::le) {
-            to += step;
-            step *= 2;
-        }
-        let between = self.hashes.get(from..to.min(self.hashes.len()));
-        between.is_some_and(|between| between.binary_search(&hash).is_ok())
-    }
-}
-
-/// Returns what all these layers have together; `None` if one may have any record, or there is none.
-fn union(layers: &[Layer]) -> Option<Hashes> {
-    let all: Option<Vec<&Hashes>> = layers.iter().map(|layer| layer.records.as_ref()).collect();
-    let all = all.filter(|all| !all.is_empty())?;
-    let mut hashes = Vec::with_capacity(all.iter().map(|hashes| hashes.len()).sum());
-    all.iter().for_each(|other| hashes.extend_from_slice(&other.hashes));
-    let mut together = Hashes { hashes, ..Hashes::default() };
-    together.sort();
-    Some(together)
-}
-
 /// A record to look for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sought {
-    hash: u32,
+    sets: Sets,
     /// The layer in which its inode was made, if that is known. It may have any record of it, and no layer
     /// below has one.
     made_in: Option<usize>,
@@ -138,7 +69,7 @@ pub(super) struct Sought {
 
 impl Sought {
     /// Where nothing is known of any layer.
-    pub(super) const ANY: Self = Self { hash: 0, made_in: None };
+    pub(super) const ANY: Self = Self { sets: 0, made_in: None };
 }
 
 impl Known {
@@ -147,6 +78,7 @@ impl Known {
     /// Layers that were not there before are merged ones: they have nothing that was in none of those which
     /// are there no more, as only the writer, who calls this, adds records to a top layer.
     pub(super) fn follow(&mut self, chain: &Chain, top_written: bool) {
+        self.add_waiting();
         let mut before = std::mem::take(&mut self.layers);
         let alike = |(new, old): &(&LayerName, &Layer)| **new == old.name;
         let new_names: Vec<&LayerName> = std::iter::once(&chain.top).chain(&chain.below).collect();
@@ -155,63 +87,91 @@ impl Known {
         let lowest_changed = before.last().map_or(u64::MAX, |layer| layer.first_inode);
         let (gone, kept): (Vec<Layer>, Vec<Layer>) =
             before.into_iter().partition(|layer| !new_names.contains(&&layer.name));
-        let merged = union(&gone);
-        let mut layers: Vec<Layer> = Vec::with_capacity(new_names.len());
         let changed = new_names.len() - same;
-        for (at, name) in new_names.iter().take(changed).enumerate() {
-            let mut layer = match kept.iter().find(|layer| layer.name == **name) {
-                Some(layer) => layer.clone(),
-                None => Layer {
-                    name: (*name).clone(),
-                    first_inode: u64::MAX,
-                    records: match at {
-                        0 if top_written => None,
-                        0 => Some(Hashes::default()),
-                        // Only of the lowest one it is known which inodes were made in it.
-                        _ if at + 1 == changed => merged.clone(),
-                        _ => None,
-                    },
-                },
-            };
-            if at > 0 && at + 1 == changed {
-                layer.first_inode = lowest_changed;
+        let mut layers: Vec<Layer> = Vec::with_capacity(new_names.len());
+        for name in new_names.iter().take(changed) {
+            let is_same = |layer: &&Layer| layer.name == **name;
+            layers.push(kept.iter().find(is_same).cloned().unwrap_or_else(|| Layer {
+                name: (*name).clone(),
+                first_inode: u64::MAX,
+                set: None,
+            }));
+        }
+        // Only of the lowest one it is known which inodes were made in it, and what was put there.
+        let gone_sets = gone.iter().filter_map(|layer| layer.set).fold(0, |sets, set| sets | set);
+        let mut merged = 0;
+        if let Some(lowest) = layers.last_mut().filter(|_| changed > 1) {
+            let is_new = !kept.iter().any(|layer| layer.name == lowest.name);
+            if is_new && gone.iter().all(|layer| layer.set.is_some()) {
+                merged = gone_sets & gone_sets.wrapping_neg();
+                lowest.set = Some(merged).filter(|set| *set != 0);
             }
-            layers.push(layer);
+            lowest.first_inode = lowest_changed;
+        }
+        if gone_sets != 0 {
+            self.marks.move_all(gone_sets & !merged, merged);
         }
         layers.extend(rest);
+        let in_use = layers.iter().filter_map(|layer| layer.set).fold(0, |sets, set| sets | set);
+        let is_new_top = same < new_names.len() && !kept.iter().any(|layer| layer.name == chain.top);
         if let Some(top) = layers.first_mut() {
             top.first_inode = chain.first_inode;
+            if is_new_top && !top_written {
+                top.set = Some(!in_use & in_use.wrapping_add(1));
+            }
         }
-        for hashes in layers.iter_mut().skip(1).filter_map(|layer| layer.records.as_mut()) {
-            hashes.sort();
-        }
+        (self.last_owner, self.last_inode) = Default::default();
         self.layers = layers;
-        self.make_room();
     }
 
     /// Notes a record, or a tombstone, that is about to be put into the top layer.
     pub(super) fn note(&mut self, inner: &[u8]) {
-        let Some(Layer { records: Some(hashes), first_inode, .. }) = self.layers.first_mut() else { return };
-        if owner_of(inner).is_some_and(|(_, ino)| ino >= *first_inode) {
+        let Some(Layer { set: Some(_), first_inode, .. }) = self.layers.first() else { return };
+        let owner = owner_of(inner).unwrap_or_default();
+        if owner.1 >= *first_inode {
             return;
         }
-        hashes.add(inner);
-        if self.below_count + hashes.len() > MAX_KNOWN_RECORDS {
-            hashes.sort();
-            self.make_room();
+        if let Some((start, rest)) = inner.split_at_checked(OWNER_BYTES) {
+            // The beginning of a key is shared by all entries of a directory and all extents of a file.
+            let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
+            let is_last = std::mem::replace(last, owner) == owner;
+            match (rest.is_empty(), is_last) {
+                (true, true) => return,
+                (false, false) => self.waiting.push(hash(start)),
+                _ => {}
+            }
         }
+        self.waiting.push(hash(inner));
+        if self.waiting.len() >= MAX_WAITING {
+            self.add_waiting();
+        }
+    }
+
+    /// Adds what waits to the top layer's set. If there is no room for it, the layer may have any record.
+    fn add_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        if let Some(set) = self.layers.first().and_then(|top| top.set) {
+            let mut adds = waiting
+                .iter()
+                .map(|hash| self.marks.add(*hash, set) || self.make_room() && self.marks.add(*hash, set));
+            if !adds.all(|is_added| is_added) {
+                self.forget(0);
+            }
+        }
+        waiting.clear();
+        self.waiting = waiting;
     }
 
     /// Returns whether puts have to be noted.
     pub(super) fn notes(&self) -> bool {
-        self.layers.first().is_some_and(|top| top.records.is_some())
+        self.layers.first().is_some_and(|top| top.set.is_some())
     }
 
     /// Returns what to look for of a key without the name of its layer.
     pub(super) fn sought(&self, inner: &[u8]) -> Sought {
         let made_in = owner_of(inner)
             .and_then(|(_, ino)| self.layers.iter().position(|layer| layer.first_inode <= ino));
-        Sought { hash: hash(inner), made_in }
+        Sought { sets: self.marks.sets_of(hash(inner)), made_in }
     }
 
     /// As [`Known::sought`], for a range of keys: `None` if it may have those of more than one directory or
@@ -227,34 +187,38 @@ impl Known {
     /// Returns whether a layer may have a record: 0 is the top one, which may have any.
     pub(super) fn may_have(&self, layer: usize, sought: Sought) -> bool {
         let made_in = sought.made_in.unwrap_or(usize::MAX);
-        let hashes = self.layers.get(layer).and_then(|layer| layer.records.as_ref());
-        layer == 0
-            || layer == made_in
-            || layer < made_in && hashes.is_none_or(|hashes| hashes.has(sought.hash))
+        let set = self.layers.get(layer).and_then(|layer| layer.set);
+        layer == 0 || layer == made_in || layer < made_in && set.is_none_or(|set| sought.sets & set != 0)
     }
 
     /// Returns whether a record, or a tombstone, was put into a layer below the top one, as far as is known
     /// without asking.
     pub(super) fn is_below(&self, inner: &[u8]) -> bool {
-        let Sought { hash, made_in } = self.sought(inner);
+        let Sought { sets, made_in } = self.sought(inner);
         let is_inode = inner.first() == Some(&tag::INODE);
         let made_below = made_in.is_some_and(|layer| layer > 0);
-        let mut hashes = self.layers.iter().skip(1).filter_map(|layer| layer.records.as_ref());
-        is_inode && made_below || hashes.any(|hashes| hashes.has(hash))
+        let in_top = self.layers.first().and_then(|top| top.set).unwrap_or_default();
+        is_inode && made_below || sets & !in_top != 0
     }
 
     /// Forgets the records of the lowest layers until there is room for many more: each record that is noted
-    /// is so put in order a few times at most.
-    fn make_room(&mut self) {
-        loop {
-            let known = |layer: &Layer| layer.records.as_ref().map_or(0, Hashes::len);
-            let count: usize = self.layers.iter().map(known).sum();
-            self.below_count = count - self.layers.first().map_or(0, known);
-            let lowest = self.layers.iter_mut().rev().find(|layer| layer.records.is_some());
-            match lowest {
-                Some(lowest) if count > MAX_KNOWN_RECORDS - MAX_KNOWN_RECORDS / 8 => lowest.records = None,
-                _ => return,
-            }
+    /// is so moved a few times at most. Returns whether there is.
+    fn make_room(&mut self) -> bool {
+        let mut has_forgotten = false;
+        while !self.marks.has_room() {
+            let Some(lowest) = self.layers.iter().skip(1).rposition(|layer| layer.set.is_some()) else {
+                break;
+            };
+            self.forget(1 + lowest);
+            has_forgotten = true;
+        }
+        has_forgotten
+    }
+
+    /// Forgets which records a layer has: it may have any.
+    fn forget(&mut self, layer: usize) {
+        if let Some(set) = self.layers.get_mut(layer).and_then(|layer| layer.set.take()) {
+            self.marks.move_all(set, 0);
         }
     }
 }
@@ -262,7 +226,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::limits::MAX_KNOWN_PLACES;
     use std::iter;
 
     fn layer(number: u64) -> LayerName {
@@ -323,27 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_found_wherever_it_lies() {
-        for count in [0, 1, 2, 15, 16, 17, 100, 5_000] {
-            for uneven in [false, true] {
-                let spread = |number: u32| hash(&number.to_be_bytes());
-                let mut hashes = Hashes::default();
-                let all = (0..count).map(|number| if uneven { number * 3 } else { spread(number) });
-                hashes.hashes = all.clone().collect();
-                if count > 0 {
-                    hashes.hashes.extend([0, u32::MAX]);
-                }
-                hashes.sort();
-                let has: BTreeSet<u32> = hashes.hashes.iter().copied().collect();
-                let beside = all.flat_map(|hash| [hash.wrapping_sub(1), hash, hash.wrapping_add(1)]);
-                for hash in beside.chain([0, 1, u32::MAX - 1, u32::MAX]) {
-                    assert_eq!(hashes.has(hash), has.contains(&hash), "{hash} of {count}");
-                }
-            }
-        }
-    }
-
-    #[test]
     fn a_merged_layer_has_what_the_layers_had_that_are_gone() {
         let mut known = writer(4);
         known.follow(&chain(&[5, 4, 9, 1], 50), false);
@@ -390,20 +333,23 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut known = writer(2);
-        let each = (MAX_KNOWN_RECORDS / 2) as u64;
+        let each = (MAX_KNOWN_PLACES / 4) as u64;
         known.follow(&chain(&[3, 2, 1], u64::MAX), false);
         for top in 4..=6 {
             // The same keys again and again count once.
             (0..each).chain(0..each).for_each(|ino| known.note(&inode(top << 32 | ino)));
             let numbers: Vec<u64> = (1..=top).rev().collect();
             known.follow(&chain(&numbers, u64::MAX), false);
-            let all = known.layers.iter().filter_map(|layer| layer.records.as_ref());
-            let kept = all.map(Hashes::len).sum();
+            let kept = known.marks.count();
             // Some keys have the same hash.
-            assert!((each as usize - 1000..=MAX_KNOWN_RECORDS).contains(&kept), "{kept}");
+            assert!((each as usize - 1000..MAX_KNOWN_PLACES).contains(&kept), "{kept}");
         }
         // The lowest ones are forgotten first.
-        let is_known: Vec<bool> = known.layers.iter().map(|layer| layer.records.is_some()).collect();
+        let is_known: Vec<bool> = known.layers.iter().map(|layer| layer.set.is_some()).collect();
         assert_eq!(is_known, [true, true, false, false, false, false]);
+        // A layer alone that is too large may have any record.
+        (0..4 * each).for_each(|ino| known.note(&inode(7 << 32 | ino)));
+        assert!(!known.notes());
+        assert_eq!((known.marks.count(), known.waiting.len()), (0, 0));
     }
 }

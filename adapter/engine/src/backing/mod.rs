@@ -10,6 +10,7 @@ mod cursor;
 pub(crate) mod doubt;
 pub(crate) mod journal_view;
 pub(crate) mod known;
+mod marks;
 mod others;
 pub(crate) mod overlay;
 
