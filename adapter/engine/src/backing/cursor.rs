@@ -14,6 +14,8 @@ pub(crate) struct Cursor {
     /// The layers that are to be asked before the next record is known.
     lacking: Vec<usize>,
     end: Vec<u8>,
+    /// All keys of the scan begin with the same so many bytes.
+    alike_bytes: usize,
     max_entries: u32,
     max_bytes: u32,
 }
@@ -57,7 +59,8 @@ impl Cursor {
         };
         let lacking = (0..asks.len()).rev().filter(|layer| asks.get(*layer) == Some(&true)).collect();
         let runs = asks.iter().map(run).collect();
-        Self { runs, order: Vec::new(), lacking, end: end.to_vec(), max_entries, max_bytes }
+        let alike_bytes = start.iter().zip(end).take_while(|(start, end)| start == end).count();
+        Self { runs, order: Vec::new(), lacking, end: end.to_vec(), alike_bytes, max_entries, max_bytes }
     }
 
     /// Returns whether a page of so many entries and bytes ends.
@@ -96,7 +99,7 @@ impl Cursor {
         let from = self.order.pop()?;
         let entry = self.take_first(from)?;
         while let Some(other) = self.order.last().copied()
-            && self.first_key(other) == Some(&entry.key)
+            && self.first_key(other) == entry.key.get(self.alike_bytes..)
         {
             self.order.pop();
             self.take_first(other);
@@ -104,9 +107,10 @@ impl Cursor {
         Some((entry, from))
     }
 
+    /// Returns the key of the first record of a layer, without what all keys begin with.
     fn first_key(&self, layer: usize) -> Option<&[u8]> {
         let first = self.runs.get(layer)?.entries.front()?;
-        Some(&first.key)
+        Some(first.key.get(self.alike_bytes..).unwrap_or_default())
     }
 
     /// Takes the first record of a layer that is not in order, and puts the layer there by its next one.

@@ -169,9 +169,13 @@ impl Known {
 
     /// Returns what to look for of a key without the name of its layer.
     pub(super) fn sought(&self, inner: &[u8]) -> Sought {
-        let made_in = owner_of(inner)
-            .and_then(|(_, ino)| self.layers.iter().position(|layer| layer.first_inode <= ino));
-        Sought { sets: self.marks.sets_of(hash(inner)), made_in }
+        Sought { sets: self.marks.sets_of(hash(inner)), made_in: self.made_in(inner) }
+    }
+
+    /// Returns the layer in which the inode of a record was made, as far as is known.
+    fn made_in(&self, inner: &[u8]) -> Option<usize> {
+        let (_, ino) = owner_of(inner)?;
+        self.layers.iter().position(|layer| layer.first_inode <= ino)
     }
 
     /// As [`Known::sought`], for a range of keys: `None` if it may have those of more than one directory or
@@ -194,11 +198,12 @@ impl Known {
     /// Returns whether a record, or a tombstone, was put into a layer below the top one, as far as is known
     /// without asking.
     pub(super) fn is_below(&self, inner: &[u8]) -> bool {
-        let Sought { sets, made_in } = self.sought(inner);
         let is_inode = inner.first() == Some(&tag::INODE);
-        let made_below = made_in.is_some_and(|layer| layer > 0);
+        if is_inode && self.made_in(inner).is_some_and(|layer| layer > 0) {
+            return true;
+        }
         let in_top = self.layers.first().and_then(|top| top.set).unwrap_or_default();
-        is_inode && made_below || sets & !in_top != 0
+        self.marks.sets_of(hash(inner)) & !in_top != 0
     }
 
     /// Forgets the records of the lowest layers until there is room for many more: each record that is noted
