@@ -233,13 +233,25 @@ impl SyncStore for MemoryStore {
         let locked = self.read(self.chosen_between(start, end))?;
         let runs = locked.locks.iter().map(|held| (held.entries.range(range).peekable(), &held.values));
         let mut runs: Vec<_> = runs.collect();
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), Vec::with_capacity(max_entries.min(32) as usize * 128));
         while let Some((key, value, values)) = next_of(&mut runs)
             && page.take(key.len() + value.size_bytes())
         {
-            found.push(Entry { key: key.to_vec().into(), value: values.get(value) });
+            key.append_to(&mut bytes);
+            let key_end = bytes.len();
+            let large = values.append_to(value, &mut bytes);
+            found.push((key_end, bytes.len(), large));
         }
-        Ok(found)
+        drop(runs);
+        drop(locked);
+        // Keys and small values of a page lie in one allocation.
+        let (bytes, mut start) = (Bytes::from(bytes), 0);
+        let entries = found.into_iter().map(|(key_end, end, large)| {
+            let key = bytes.slice(start..key_end);
+            start = end;
+            Entry { key, value: large.unwrap_or_else(|| bytes.slice(key_end..end)) }
+        });
+        Ok(entries.collect())
     }
 
     fn apply(

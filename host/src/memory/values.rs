@@ -142,14 +142,18 @@ impl Values {
     /// Returns the bytes of a value: a copy of small ones, and else those that are held.
     #[inline]
     pub(super) fn get(&self, value: &Value) -> Bytes {
+        let mut bytes = Vec::with_capacity(if value.is_small() { value.length } else { 0 });
+        self.append_to(value, &mut bytes).unwrap_or_else(|| bytes.into())
+    }
+
+    /// Appends the bytes of a small value to others. Returns those of a large one.
+    #[inline]
+    pub(super) fn append_to(&self, value: &Value, bytes: &mut Vec<u8>) -> Option<Bytes> {
         if !value.is_small() {
-            return self.large.get(value.place).cloned().unwrap_or_default();
+            return Some(self.large.get(value.place).cloned().unwrap_or_default());
         }
-        let mut bytes = Vec::with_capacity(value.length);
-        for piece in self.pieces(value) {
-            bytes.extend_from_slice(piece);
-        }
-        bytes.into()
+        self.pieces(value).for_each(|piece| bytes.extend_from_slice(piece));
+        None
     }
 
     /// Returns whether a value has these bytes.

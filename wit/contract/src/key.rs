@@ -107,13 +107,24 @@ impl<'a> KeyRef<'a> {
 
     /// Returns its bytes, in exactly as much memory as they take.
     pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends its bytes to others.
+    #[inline]
+    pub fn append_to(&self, bytes: &mut Vec<u8>) {
         let mut head = [0; INLINE_BYTES];
         for (part, word) in head.chunks_mut(8).zip(self.words) {
             part.copy_from_slice(&word.to_be_bytes());
         }
         match self.tail.rest() {
-            Ok(rest) => [&head, rest].concat(),
-            Err(length) => head[..usize::from(length)].to_vec(),
+            Ok(rest) => {
+                bytes.extend_from_slice(&head);
+                bytes.extend_from_slice(rest);
+            }
+            Err(length) => bytes.extend_from_slice(&head[..usize::from(length)]),
         }
     }
 }
