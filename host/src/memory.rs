@@ -24,8 +24,9 @@ use crate::{Durability, Entry, Guard, Limits, Mutation, StoreError, SyncStore};
 /// locks of all keys that it names, and so happens at one moment.
 ///
 /// A clone is another handle on the same data, so a second instance in the same process finds what
-/// the first one wrote. The data goes with the last handle. Reading copies values of up to 504 bytes, and
-/// gives out longer ones as shared bytes; writing copies each value once.
+/// the first one wrote. The data goes with the last handle. Writing copies each value once. Reading copies
+/// values of up to 504 bytes, and gives out longer ones as shared bytes. The keys and copied values of a page
+/// of a scan share one allocation, which stays as long as one of them is held.
 ///
 /// ```
 /// use kvfs_host::{Durability, MemoryStore, Mutation, SyncStore};
