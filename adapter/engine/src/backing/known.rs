@@ -195,15 +195,22 @@ impl Known {
         layer == 0 || layer == made_in || layer < made_in && set.is_none_or(|set| sought.sets & set != 0)
     }
 
-    /// Returns whether a record, or a tombstone, was put into a layer below the top one, as far as is known
-    /// without asking.
-    pub(super) fn is_below(&self, inner: &[u8]) -> bool {
-        let is_inode = inner.first() == Some(&tag::INODE);
-        if is_inode && self.made_in(inner).is_some_and(|layer| layer > 0) {
-            return true;
+    /// Returns whether a record that is about to be deleted, or a tombstone of it, was put into a layer below the
+    /// top one, as far as is known without asking.
+    ///
+    /// Only what is stored is deleted: a name or an inode that was not put into the top layer is below it,
+    /// whatever is known of the layers there.
+    pub(super) fn is_below(&mut self, inner: &[u8]) -> bool {
+        let tag = inner.first().copied().unwrap_or_default();
+        match self.made_in(inner) {
+            Some(0) => return false,
+            Some(_) if tag == tag::INODE => return true,
+            _ => self.add_waiting(),
         }
         let in_top = self.layers.first().and_then(|top| top.set).unwrap_or_default();
-        self.marks.sets_of(hash(inner)) & !in_top != 0
+        let sets = self.marks.sets_of(hash(inner));
+        let is_not_in_top = in_top != 0 && sets & in_top == 0;
+        sets & !in_top != 0 || is_not_in_top && matches!(tag, tag::INODE | tag::DENTRY)
     }
 
     /// Forgets the records of the lowest layers until there is room for many more: each record that is noted
@@ -253,6 +260,10 @@ mod tests {
         key.chain(name.bytes()).collect()
     }
 
+    fn extent(ino: u64) -> Vec<u8> {
+        iter::once(tag::EXTENT).chain(ino.to_be_bytes()).chain([0; 8]).collect()
+    }
+
     /// The layers that are asked for a record.
     fn asked(known: &Known, inner: &[u8]) -> Vec<usize> {
         (0..known.layers.len()).filter(|layer| known.may_have(*layer, known.sought(inner))).collect()
@@ -274,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_record_is_looked_for_where_it_was_put_and_where_nothing_is_known() {
-        let known = writer(4);
+        let mut known = writer(4);
         // The lowest layer was there before.
         assert_eq!(asked(&known, &inode(5)), [0, 3]);
         assert_eq!(asked(&known, &inode(20)), [0, 2]);
@@ -283,10 +294,16 @@ mod tests {
         assert_eq!(asked(&known, &inode(41)), [0]);
         assert_eq!(asked(&known, &name(1, "n3")), [0, 1, 3]);
         assert_eq!(asked(&known, &name(1, "other")), [0, 3]);
-        for key in [inode(5), inode(30), name(1, "n2")] {
+        // What is there and not in the top layer is below, also in the lowest one, of which nothing is known.
+        for key in [inode(5), inode(30), name(1, "n2"), name(1, "other")] {
             assert!(known.is_below(&key), "{key:?}");
         }
-        for key in [inode(40), name(1, "n4"), name(1, "other"), name(30, "n")] {
+        for key in [inode(40), name(1, "n4"), extent(5)] {
+            assert!(!known.is_below(&key), "{key:?}");
+        }
+        // Nothing is known of a top layer that others may have written.
+        known.follow(&chain(&[9, 1], 50), true);
+        for key in [name(1, "n2"), name(1, "other")] {
             assert!(!known.is_below(&key), "{key:?}");
         }
     }

@@ -280,11 +280,11 @@ impl Backing {
                 Some(lower) => lower.get(&self.keys, key)?.is_some(),
                 None => false,
             };
-            let was_put_below = || {
-                let known = self.known.as_ref().zip(self.keys.inner(key));
+            let may_be_below = layers > 0 && self.may_be_below(key);
+            let mut was_put_below = || {
+                let known = self.known.as_mut().zip(KeySpace::inner_of_any(key));
                 known.is_some_and(|(known, inner)| known.is_below(inner))
             };
-            let may_be_below = layers > 0 && self.may_be_below(key);
             if in_image || may_be_below && was_put_below() {
                 if let Some(place) = tombstones.get_mut(at) {
                     *place = Some(tombstone(key));
