@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use crate::terminal::Output;
 use anyhow::Result;
 use clap::Args;
@@ -16,6 +16,8 @@ use std::process::ExitCode;
 pub(crate) struct CatArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// The files.
     #[arg(required = true)]
     path: Vec<String>,
@@ -23,7 +25,7 @@ pub(crate) struct CatArgs {
 
 pub(crate) fn cat(args: &CatArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
-    let paths = Globs::new(&args.at).all(&mut files, &args.path);
+    let paths = Globs::new(&args.at, args.naming).all(&mut files, &args.path);
     Ok(each(paths, None, |path| {
         files.copy_out(&path?, &mut Output).map(drop).map_err(|error| args.at.explain(error))
     }))

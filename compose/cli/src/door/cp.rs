@@ -2,7 +2,7 @@
 
 use super::at::{At, Open, Sources};
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::place::Place;
 use super::target::Target;
 use super::told::{progress, total_bytes};
@@ -30,6 +30,8 @@ use std::process::ExitCode;
 pub(crate) struct CpArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Copies directories.
     #[arg(short, long, visible_short_alias = 'R', short_alias = 'a')]
     recursive: bool,
@@ -45,7 +47,7 @@ pub(crate) fn cp(args: &CpArgs) -> Result<ExitCode> {
     let busy = recursive.then(|| Busy::new("copying"));
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Read, |open| {
-        let from = Globs::new(at).places(open, from);
+        let from = Globs::new(at, args.naming).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
         let busy = busy.as_ref();
         Ok(each(from, busy, |place| copy(args, &place?, open, &mut target, busy)))

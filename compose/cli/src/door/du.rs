@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::place::walked;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
@@ -32,6 +32,8 @@ use std::process::ExitCode;
 pub(crate) struct DuArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Shows only the paths that are given.
     #[arg(short, long, conflicts_with = "max_depth")]
     summarize: bool,
@@ -69,7 +71,7 @@ impl Sum {
 pub(crate) fn du(args: &DuArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let mut du = Du { args, out: Lines::default(), seen: HashSet::new(), failed: false, is_closed: false };
-    let paths = Globs::new(&args.at).all(&mut files, &args.path);
+    let paths = Globs::new(&args.at, args.naming).all(&mut files, &args.path);
     let code = each(paths, None, |path| du.tree(&mut files, &path?));
     let _ = du.out.flush()?;
     Ok(if du.failed { ExitCode::FAILURE } else { code })

@@ -1,7 +1,7 @@
 //! `kvfs find`.
 
 use super::at::At;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::pick::{Pick, PickArgs};
 use super::place::{last_name, walked};
 use super::shown::json;
@@ -27,6 +27,8 @@ use std::process::ExitCode;
 pub(crate) struct FindArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     #[command(flatten)]
     pick: PickArgs,
     /// Goes so many levels below the paths that are given.
@@ -79,7 +81,7 @@ pub(crate) fn find(args: &FindArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let pick = args.pick.read(&args.at, &mut files)?;
     let mut find = Find { args, pick, out: Lines::default(), failed: false };
-    for path in Globs::new(&args.at).all(&mut files, &args.path) {
+    for path in Globs::new(&args.at, args.naming).all(&mut files, &args.path) {
         match path {
             Ok(path) => {
                 if find.tree(&mut files, &path)? == ControlFlow::Break(()) {

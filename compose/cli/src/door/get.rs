@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::place::last_name;
 use super::target::missing_directory;
 use super::told::tell_lost;
@@ -36,6 +36,8 @@ use std::process::ExitCode;
 pub(crate) struct GetArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Copies a directory, with times, links and holes.
     #[arg(short, long)]
     recursive: bool,
@@ -48,7 +50,7 @@ pub(crate) struct GetArgs {
 pub(crate) fn get(args: &GetArgs) -> Result<ExitCode> {
     let GetArgs { at, from, to, .. } = args;
     let mut files = at.look()?;
-    if let Some(found) = Globs::new(at).matched(&mut files, from)? {
+    if let Some(found) = Globs::new(at, args.naming).matched(&mut files, from)? {
         return get_matched(args, &mut files, &found);
     }
     let name = last_name(from);

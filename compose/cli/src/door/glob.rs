@@ -4,6 +4,7 @@ use super::at::{At, Open};
 use super::pick::matcher;
 use super::place::Place;
 use anyhow::{Result, bail};
+use clap::Args;
 use globset::GlobMatcher;
 use kvfs::{Error, Follow, Kind};
 use kvfs_host::{Files, FilesError};
@@ -16,15 +17,24 @@ const MAX_MATCHED_BYTES: usize = 64 << 20;
 /// Bytes that a path takes besides those of its text.
 const PATH_BYTES: usize = size_of::<String>() + 16;
 
+// No doc comment: clap would take it for the command's.
+#[derive(Args, Clone, Copy)]
+pub(super) struct Naming {
+    /// Takes paths as they are, without globs: for names that a program gives.
+    #[arg(long)]
+    literal: bool,
+}
+
 /// Finds the paths that arguments mean.
 pub(super) struct Globs<'a> {
     at: &'a At,
+    naming: Naming,
     left_bytes: usize,
 }
 
 impl<'a> Globs<'a> {
-    pub(super) fn new(at: &'a At) -> Self {
-        Self { at, left_bytes: MAX_MATCHED_BYTES }
+    pub(super) fn new(at: &'a At, naming: Naming) -> Self {
+        Self { at, naming, left_bytes: MAX_MATCHED_BYTES }
     }
 
     /// Returns the paths of all arguments, in their order. An error stands where its argument stood.
@@ -58,13 +68,13 @@ impl<'a> Globs<'a> {
     }
 
     /// Returns the paths that match an argument, sorted by name in each directory; `None` if it means
-    /// itself: it has no glob, there is an entry of this very name, or nothing matches. A name with a dot at
+    /// itself: it has no glob or is literal, there is an entry of this very name, or nothing matches. A name with a dot at
     /// its start is matched by a dot only.
     ///
     /// # Errors
     /// If a directory cannot be read, and for more than [`MAX_MATCHED_BYTES`].
     pub(super) fn matched(&mut self, files: &mut Files, arg: &str) -> Result<Option<Vec<String>>> {
-        if !has_glob(arg) || self.is_there(files, arg)? {
+        if self.naming.literal || !has_glob(arg) || self.is_there(files, arg)? {
             return Ok(None);
         }
         let mut found = vec![if arg.starts_with('/') { "/".to_owned() } else { String::new() }];
@@ -191,7 +201,7 @@ mod tests {
         let path_bytes = "d0/f00".len() + PATH_BYTES;
         let mut matched = |bytes: usize, args: &[&str]| {
             let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-            Globs { at: &at, left_bytes: bytes }.all(&mut files, &args)
+            Globs { at: &at, naming: Naming { literal: false }, left_bytes: bytes }.all(&mut files, &args)
         };
         let all = matched(20 * path_bytes, &["*/f*"]);
         let names: Vec<String> = all.into_iter().map(Result::unwrap).collect();

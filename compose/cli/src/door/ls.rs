@@ -1,7 +1,7 @@
 //! `kvfs ls`.
 
 use super::at::At;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::painted::Painter;
 use super::shown::{json, letter, time};
 use crate::lines::Lines;
@@ -26,7 +26,8 @@ use std::process::ExitCode;
 /// `tree`: `*`, `?`, `[a-z]` and `{one,other}` in a name, and a backslash before a character that means
 /// itself. As in a shell, a name that begins with a dot is matched by a dot only, and a path that matches
 /// nothing means itself. Unlike there, an entry of this very name goes before all that match: `a[1]` is the
-/// file `a[1]` if there is one, and else `a1`. Quote globs, or the shell looks for files of this machine.
+/// file `a[1]` if there is one, and else `a1`. Quote globs, or the shell looks for files of this machine. A
+/// program that names files gives --literal, so that a name that has gone matches no other.
 #[derive(Args)]
 #[command(
     after_help = "Examples:
@@ -38,6 +39,8 @@ use std::process::ExitCode;
 pub(crate) struct LsArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Shows also `.` and `..`, the directory itself and the one above it.
     #[arg(short, long)]
     all: bool,
@@ -106,7 +109,7 @@ struct Ls<'a> {
 impl Ls<'_> {
     fn all(&mut self, files: &mut Files) -> Result<ControlFlow<()>> {
         let args = self.args;
-        let paths = Globs::new(&args.at).all(files, &args.path);
+        let paths = Globs::new(&args.at, args.naming).all(files, &args.path);
         let with_heads = (paths.len() > 1 || args.path.len() > 1 || args.recursive) && !args.json;
         // As ls(1): what is no directory comes first, together.
         let (mut single, mut directories) = (Vec::new(), Vec::new());

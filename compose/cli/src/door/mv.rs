@@ -2,7 +2,7 @@
 
 use super::at::{At, Open, Sources};
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::place::{Place, is_same_entry, last_name};
 use super::target::Target;
 use anyhow::{Result, anyhow, bail};
@@ -27,6 +27,8 @@ use std::process::ExitCode;
 pub(crate) struct MvArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// The files and directories.
     #[arg(required = true)]
     from: Vec<Place>,
@@ -38,7 +40,7 @@ pub(crate) fn mv(args: &MvArgs) -> Result<ExitCode> {
     let MvArgs { at, from, to } = args;
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Change, |open| {
-        let from = Globs::new(at).places(open, from);
+        let from = Globs::new(at, args.naming).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
         Ok(each(from, None, |place| move_one(at, &place?, open, &mut target)))
     })

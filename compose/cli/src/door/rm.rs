@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::place::last_name;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -22,6 +22,8 @@ use std::process::ExitCode;
 pub(crate) struct RmArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Removes directories with all that is in them.
     #[arg(short, long, visible_short_alias = 'R')]
     recursive: bool,
@@ -38,7 +40,7 @@ pub(crate) fn rm(args: &RmArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     args.at.change(false, |files| {
-        let paths = Globs::new(&args.at).all(files, &args.path);
+        let paths = Globs::new(&args.at, args.naming).all(files, &args.path);
         Ok(each(paths, None, |path| remove(args, files, &path?)))
     })
 }

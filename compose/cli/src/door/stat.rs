@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::each::each;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::shown::{exact_time, json, kind};
 use crate::terminal::{json_line, say};
 use anyhow::Result;
@@ -22,6 +22,8 @@ use std::process::ExitCode;
 pub(crate) struct StatArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Shows what a link leads to.
     #[arg(short = 'L', long)]
     dereference: bool,
@@ -35,7 +37,7 @@ pub(crate) struct StatArgs {
 
 pub(crate) fn stat(args: &StatArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
-    let paths = Globs::new(&args.at).all(&mut files, &args.path);
+    let paths = Globs::new(&args.at, args.naming).all(&mut files, &args.path);
     Ok(each(paths, None, |path| show(args, &mut files, &path?)))
 }
 

@@ -1,7 +1,7 @@
 //! `kvfs tree`.
 
 use super::at::At;
-use super::glob::Globs;
+use super::glob::{Globs, Naming};
 use super::shown::json;
 use crate::lines::Lines;
 use crate::terminal::{complain, json_line};
@@ -23,6 +23,8 @@ use std::process::ExitCode;
 pub(crate) struct TreeArgs {
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    naming: Naming,
     /// Shows so many levels.
     #[arg(short = 'L', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     level: Option<u32>,
@@ -38,7 +40,7 @@ pub(crate) fn tree(args: &TreeArgs) -> Result<ExitCode> {
     let mut files = args.at.look()?;
     let mut tree = Tree { args, out: Lines::default(), directories: 0, files: 0, failed: false };
     let mut is_open = true;
-    for path in Globs::new(&args.at).all(&mut files, &args.path) {
+    for path in Globs::new(&args.at, args.naming).all(&mut files, &args.path) {
         match path {
             Ok(path) => is_open = is_open && tree.show(&mut files, &path)? == ControlFlow::Continue(()),
             Err(error) => {

@@ -102,6 +102,43 @@ fn an_entry_of_the_very_name_goes_first_and_a_backslash_makes_a_character_mean_i
 }
 
 #[test]
+fn a_literal_path_matches_nothing_but_itself() {
+    let dir = scene();
+    let path = dir.path();
+    run(path, &["rm", "src/a[1]", r"src/\*"]);
+    let before = run(path, &["find", "--json"]);
+    for args in [
+        &["rm", "src/a[1]"][..],
+        &["rm", "-r", "*"],
+        &["cp", "src/a[1]", "out"],
+        &["mv", "src/*", "out"],
+        &["get", "src/a[1]", "."],
+        &["cat", "src/a[1]"],
+        &["stat", "src/?1"],
+        &["du", "src/{a1,x.py}"],
+        &["find", "s*"],
+        &["tree", "s*"],
+        &["ls", "src/a[1]"],
+    ] {
+        let literal = [&args[..1], &["--literal"], &args[1..]].concat();
+        let lines = fails(path, &literal);
+        assert!(lines.len() == 1 && lines[0].contains("check the path"), "{args:?}: {lines:?}");
+    }
+    assert_eq!(run(path, &["find", "--json"]), before);
+    // A name that is there has all its characters, a backslash too.
+    fs::write(path.join("odd"), "odd").unwrap();
+    for name in ["a[1]", r"a\[1\]", "*"] {
+        run(path, &["put", "odd", &format!("out/{name}")]);
+        assert_eq!(run(path, &["cat", "--literal", &format!("out/{name}")]), "odd", "{name}");
+        run(path, &["rm", "--literal", &format!("out/{name}")]);
+        assert_eq!(names(path, "out"), "", "{name}");
+    }
+    run(path, &["cp", "--literal", "src/a1", "out/x[1]"]);
+    run(path, &["mv", "--literal", "out/x[1]", "out/*"]);
+    assert_eq!(names(path, "out"), "*");
+}
+
+#[test]
 fn cp_and_mv_put_what_matches_into_a_directory() {
     let dir = scene();
     let path = dir.path();
