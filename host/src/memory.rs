@@ -123,7 +123,9 @@ impl MemoryStore {
     }
 
     /// Makes an empty store that holds at most so many bytes of keys and values, with
-    /// [`MemoryStore::ENTRY_OVERHEAD_BYTES`] for each entry.
+    /// [`MemoryStore::ENTRY_OVERHEAD_BYTES`] for each entry. Memory that small values took is kept for the next
+    /// ones while any of 256 pieces beside each other is in use: a store whose small values were nearly all
+    /// removed, and that is filled with long ones then, takes up to twice as much.
     ///
     /// # Errors
     /// An `apply` that would make it both larger than it is and larger than that is refused with
@@ -266,7 +268,7 @@ impl SyncStore for MemoryStore {
         let keys = guards.iter().map(|guard| guard.key).chain(mutations.iter().map(Mutation::key));
         let mut locked = self.write(self.chosen(keys))?;
         let held = |key| locked.get(self.part_of(key));
-        if !guards.iter().all(|guard| held(guard.key).is_none_or(|held| held.holds(guard))) {
+        if !guards.iter().all(|guard| held(guard.key).is_some_and(|held| held.holds(guard))) {
             return Err(StoreError::Conflict);
         }
         if let ([_], [held]) = (&*self.parts, &*locked.locks) {

@@ -246,7 +246,7 @@ fn known_dentry(cache: &mut Cache, dir: InodeNo, name: &str) -> Result<Option<Op
     let Some(known) = &node.dir else { return Ok(None) };
     match known.slots.get(name) {
         Some(slot) => Ok(Some(slot.entry)),
-        None if known.complete || known.end.as_ref().is_some_and(|end| name > &**end) => Ok(Some(None)),
+        None if known.lacks(name) => Ok(Some(None)),
         None => Ok(cache.listed_dentry(dir, name).map(Some)),
     }
 }

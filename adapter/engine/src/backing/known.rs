@@ -29,10 +29,10 @@ pub(crate) struct Known {
     marks: Marks,
     /// Hashes that are still to be added to the top layer's set.
     waiting: Vec<u32>,
-    /// What the last key of an entry or extent began with, that of the directory or file.
+    /// The beginning of the last key of an entry or extent, that of the directory or file.
     last_owner: Owner,
-    /// The key of the last inode: that of a directory, if files are made in it.
-    last_inode: Owner,
+    /// The last key without a rest: of a directory's inode, if files are made in it.
+    last_whole: Owner,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ pub(super) struct Sought {
 
 impl Sought {
     /// Where nothing is known of any layer.
-    pub(super) const ANY: Self = Self { sets: 0, made_in: None };
+    pub(super) const ANY: Self = Self { sets: Sets::MAX, made_in: None };
 }
 
 impl Known {
@@ -120,20 +120,21 @@ impl Known {
                 top.set = Some(!in_use & in_use.wrapping_add(1));
             }
         }
-        (self.last_owner, self.last_inode) = Default::default();
+        (self.last_owner, self.last_whole) = Default::default();
         self.layers = layers;
     }
 
     /// Notes a record, or a tombstone, that is about to be put into the top layer.
     pub(super) fn note(&mut self, inner: &[u8]) {
         let Some(Layer { set: Some(_), first_inode, .. }) = self.layers.first() else { return };
-        let owner = owner_of(inner).unwrap_or_default();
-        if owner.1 >= *first_inode {
+        let owner = owner_of(inner);
+        // The volume's own records are in no layer.
+        if owner.is_some_and(|(tag, ino)| tag <= tag::LAYER || ino >= *first_inode) {
             return;
         }
-        if let Some((start, rest)) = inner.split_at_checked(OWNER_BYTES) {
+        if let (Some(owner), Some((start, rest))) = (owner, inner.split_at_checked(OWNER_BYTES)) {
             // The beginning of a key is shared by all entries of a directory and all extents of a file.
-            let last = if rest.is_empty() { &mut self.last_inode } else { &mut self.last_owner };
+            let last = if rest.is_empty() { &mut self.last_whole } else { &mut self.last_owner };
             let is_last = std::mem::replace(last, owner) == owner;
             match (rest.is_empty(), is_last) {
                 (true, true) => return,
@@ -239,6 +240,7 @@ impl Known {
 mod tests {
     use super::*;
     use crate::limits::MAX_KNOWN_PLACES;
+    use std::collections::BTreeSet;
     use std::iter;
 
     fn layer(number: u64) -> LayerName {
@@ -294,7 +296,7 @@ mod tests {
         assert_eq!(asked(&known, &inode(41)), [0]);
         assert_eq!(asked(&known, &name(1, "n3")), [0, 1, 3]);
         assert_eq!(asked(&known, &name(1, "other")), [0, 3]);
-        // What is there and not in the top layer is below, also in the lowest one, of which nothing is known.
+        // Whatever is there and not in the top layer is below, also in the lowest one, of which nothing is known.
         for key in [inode(5), inode(30), name(1, "n2"), name(1, "other")] {
             assert!(known.is_below(&key), "{key:?}");
         }
@@ -333,6 +335,107 @@ mod tests {
         // Only the lowest inode of the layer that was the top one is known.
         assert_eq!(asked(&known, &inode(30)), [0, 1]);
         assert_eq!(asked(&known, &inode(29)), [0, 1, 2, 3]);
+    }
+
+    /// Names can be made whose hashes lie at one place of the table.
+    #[test]
+    fn a_layer_whose_hashes_find_no_place_may_have_any_record() {
+        let mut known = writer(3);
+        known.follow(&chain(&[4, 3, 2, 1], 40), false);
+        let names = (0..).map(|number: u32| name(1, &format!("n{number}")));
+        let alike: Vec<Vec<u8>> = names.filter(|key| hash(key) >> 22 == 5).take(300).collect();
+        alike.iter().for_each(|key| known.note(key));
+        known.follow(&chain(&[5, 4, 3, 2, 1], 50), false);
+        assert!(alike.iter().all(|key| known.may_have(1, known.sought(key))));
+        assert_eq!(asked(&known, &name(1, "other")), [0, 1, 4]);
+        assert!(known.notes(), "the next layer is known again");
+    }
+
+    /// Layers as they are, the top one first: their numbers, and the records that each has.
+    struct Truth {
+        layers: Vec<(u64, BTreeSet<Vec<u8>>)>,
+        next_layer: u64,
+        next_inode: u64,
+    }
+
+    impl Truth {
+        fn chain(&self, first_inode: u64) -> Chain {
+            chain(&self.layers.iter().map(|(number, _)| *number).collect::<Vec<_>>(), first_inode)
+        }
+
+        fn push(&mut self) {
+            self.layers.insert(0, (self.next_layer, BTreeSet::new()));
+            self.next_layer += 1;
+        }
+
+        /// Merges layers below the top one.
+        fn merge(&mut self, from: usize, count: usize) {
+            let records = self.layers.drain(from..from + count).flat_map(|(_, records)| records).collect();
+            self.layers.insert(from, (self.next_layer, records));
+            self.next_layer += 1;
+        }
+    }
+
+    /// A writer beside snapshots, merges, and others who have written a top layer, in an order of chance.
+    #[test]
+    fn no_layer_is_said_to_lack_a_record_that_it_has() {
+        for seed in 0..6 {
+            let mut state: u64 = seed;
+            let mut chance = move |below: u64| {
+                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d_u64).wrapping_add(0x1405_7b7e_f767_814f);
+                (state >> 33) % below
+            };
+            let mut truth = Truth { layers: Vec::new(), next_layer: 1, next_inode: 10 };
+            truth.push();
+            let mut known = Known::default();
+            known.follow(&truth.chain(2), true);
+            let (mut lacking, mut having, mut deepest) = (0, 0, 0);
+            for _ in 0..120 {
+                for _ in 0..chance(40) {
+                    truth.next_inode += chance(2);
+                    let ino = 2 + chance(truth.next_inode - 1);
+                    let key = match chance(3) {
+                        0 => inode(ino),
+                        1 => extent(ino),
+                        _ => name(ino, &format!("n{}", chance(5))),
+                    };
+                    truth.next_inode = truth.next_inode.max(ino + 1);
+                    known.note(&key);
+                    truth.layers[0].1.insert(key);
+                }
+                // Several things may happen before the writer hears of them.
+                let mut top_written = false;
+                let mut has_new_top = false;
+                for _ in 0..=chance(3) {
+                    let below = truth.layers.len() as u64 - 1;
+                    if below >= 30 || below >= 2 && chance(25) == 0 {
+                        let from = chance(below - 1);
+                        let count = 2 + chance(below - from - 1);
+                        truth.merge(1 + from as usize, count as usize);
+                    } else {
+                        truth.push();
+                        has_new_top = true;
+                        top_written = chance(20) == 0;
+                        if top_written {
+                            truth.layers[0].1.insert(inode(2 + chance(truth.next_inode - 2)));
+                        }
+                    }
+                }
+                // Nobody else gives new inodes.
+                let first_inode = if has_new_top { truth.next_inode } else { known.layers[0].first_inode };
+                known.follow(&truth.chain(first_inode), top_written);
+                deepest = deepest.max(truth.layers.len());
+                for (layer, (_, records)) in truth.layers.iter().enumerate() {
+                    for key in truth.layers.iter().flat_map(|(_, records)| records) {
+                        let may_have = known.may_have(layer, known.sought(key));
+                        assert!(may_have || !records.contains(key), "seed {seed}: {layer} {key:?}");
+                        having += usize::from(records.contains(key));
+                        lacking += usize::from(!may_have);
+                    }
+                }
+            }
+            assert!(lacking > having && deepest >= 31, "seed {seed}: {lacking} {having} {deepest}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Marks {
         self.places.iter().filter(|found| *found & ALL_SETS != 0).count()
     }
 
-    /// Moves what is in some sets to others. These are not among the first ones.
+    /// Moves the hashes of some sets to others: `to` has none of `from`.
     pub(super) fn move_all(&mut self, from: Sets, to: Sets) {
         for found in &mut self.places {
             if *found & from != 0 {
@@ -121,7 +121,7 @@ mod tests {
         number.wrapping_mul(0x9e37_79b9)
     }
 
-    /// What a table has to say of a hash: it has 30 bits of it.
+    /// Returns the sets that a table has to name for a hash, of which it keeps 30 bits.
     fn expected(model: &HashMap<u32, Sets>, hash: u32) -> Sets {
         model.get(&(hash >> 1 | 1)).copied().unwrap_or_default()
     }
@@ -136,7 +136,7 @@ mod tests {
             assert!(marks.add(hash, set));
             *model.entry(hash >> 1 | 1).or_default() |= set;
             if number % 5_000 == 0 {
-                let (from, to) = (0b1011 << (number / 5_000), if number % 10_000 == 0 { 1 } else { 0 });
+                let (from, to) = (0b10110 << (number / 5_000), if number % 10_000 == 0 { 1 } else { 0 });
                 marks.move_all(from, to);
                 for sets in model.values_mut().filter(|sets| **sets & from != 0) {
                     *sets = *sets & !from | to;

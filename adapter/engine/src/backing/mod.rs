@@ -265,7 +265,8 @@ impl Backing {
     ///
     /// # Cost
     /// Nothing above an image alone. Above other layers, one `get` if something is deleted that they
-    /// may have, and that this opener did not put there.
+    /// may have, and that this opener did not put there; none for names and inodes that it did not put into the
+    /// top layer, if it alone wrote that one.
     pub(crate) fn tombstones(&mut self, batch: &Batch, range: Range<usize>) -> Result<Vec<Tombstone>> {
         let layers = self.keys.layers_below();
         if self.lower.is_none() && layers == 0 {

@@ -88,8 +88,8 @@ impl Cache {
             }
             None => {
                 let name: Rc<str> = Rc::from(name);
-                // In a completely known directory, a name without a slot has no stored entry.
-                let slot = Slot { entry, dirty: true, stored: !known.complete, below: false };
+                // A name that is known not to exist has no stored entry.
+                let slot = Slot { entry, dirty: true, stored: !known.lacks(&name), below: false };
                 known.slots.add(hash, Rc::clone(&name), slot);
                 (name, None)
             }

@@ -190,6 +190,11 @@ pub(crate) struct DirCache {
 }
 
 impl DirCache {
+    /// Returns whether a name that has no slot is known not to exist.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        self.complete || self.end.as_ref().is_some_and(|end| name > &**end)
+    }
+
     /// Notes that a name exists.
     pub(super) fn raise_end(&mut self, name: &Rc<str>) {
         if let Some(end) = &mut self.end

@@ -371,6 +371,32 @@ fn forks_and_reading_in_layers_cost_what_is_promised() {
     }
 }
 
+/// Nothing is removed from the layers below for a name that never was in the store, however often that happens.
+#[test]
+fn a_name_that_comes_and_goes_between_two_commits_leaves_nothing_in_a_layer() {
+    let store = TestStore::new(LARGE);
+    let cache = CacheLimits { dentries: 100, inodes: 100, ..CacheLimits::default() };
+    let options = Options { cache, mode: Mode::Lazy, max_dirty_age_nanoseconds: u64::MAX, ..options("main") };
+    let (mut main, root) = open_volume(&store, options);
+    main.create_directory_at(&root, "many").unwrap();
+    // More names than are kept in memory: it is known that none is greater.
+    for number in 0..500 {
+        write(&mut main, &root, &format!("many/{number:06}"), b"1");
+    }
+    main.sync_all().unwrap();
+    fork(&store, "main", "snapshot");
+    for number in 0..50 {
+        let name = format!("many/2{number:06}");
+        write(&mut main, &root, &name, b"1");
+        main.unlink_file_at(&root, &name).unwrap();
+        main.sync_all().unwrap();
+    }
+    let names_it = |key: &&Vec<u8>| key.windows(6).any(|bytes| bytes == b"200000" || bytes == b"200001");
+    assert_eq!(store.0.borrow().map.keys().find(names_it), None);
+    drop(main);
+    check(&store, "main");
+}
+
 /// A writer beside whom many snapshots are taken looks only where it put things, whatever is in memory.
 #[test]
 fn a_writer_looks_for_a_record_in_few_of_the_layers_that_it_wrote() {
