@@ -403,7 +403,7 @@ mod tests {
                 let mut values = Values::default();
                 for _ in 0..2 {
                     let put = |_| values.replaced(Value::default(), &bytes(length, 1));
-                    let mut all: Vec<Value> = (0..5000).map(put).collect();
+                    let mut all: Vec<Value> = (0..1500).map(put).collect();
                     if backwards {
                         all.reverse();
                     }
