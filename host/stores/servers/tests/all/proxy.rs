@@ -106,6 +106,10 @@ fn a_stalled_connection_says_nothing_and_goes_on_later() {
     is_not_answered(&mut stream);
     proxy.set_stalled(false);
     assert_eq!(ask(&mut stream, b"xyz").unwrap(), b"abc");
+    // The cut is for whoever sends next: nothing may be on its way.
+    let mut rest = [0; 3];
+    stream.read_exact(&mut rest).unwrap();
+    assert_eq!(&rest, b"xyz");
     let mut stream = connect(&proxy);
     proxy.cut_after(Direction::Up, 0, How::Stall);
     is_not_answered(&mut stream);
