@@ -43,11 +43,11 @@ pub(crate) struct CpArgs {
 }
 
 pub(crate) fn cp(args: &CpArgs) -> Result<ExitCode> {
-    let CpArgs { at, recursive, from, to } = args;
+    let CpArgs { at, naming, recursive, from, to } = args;
     let busy = recursive.then(|| Busy::new("copying"));
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Read, |open| {
-        let from = Globs::new(at, args.naming).places(open, from);
+        let from = Globs::new(at, *naming).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
         let busy = busy.as_ref();
         Ok(each(from, busy, |place| copy(args, &place?, open, &mut target, busy)))

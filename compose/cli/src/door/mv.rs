@@ -37,10 +37,10 @@ pub(crate) struct MvArgs {
 }
 
 pub(crate) fn mv(args: &MvArgs) -> Result<ExitCode> {
-    let MvArgs { at, from, to } = args;
+    let MvArgs { at, naming, from, to } = args;
     let sources = from.iter().map(|place| place.volume(at)).collect();
     at.change_with(to.volume(at), &sources, Sources::Change, |open| {
-        let from = Globs::new(at, args.naming).places(open, from);
+        let from = Globs::new(at, *naming).places(open, from);
         let mut target = Target::find(at, &mut open.target, &to.path, from.len())?;
         Ok(each(from, None, |place| move_one(at, &place?, open, &mut target)))
     })
