@@ -117,13 +117,15 @@ fn a_literal_path_matches_nothing_but_itself() {
         &["stat", "src/?1"],
         &["du", "src/{a1,x.py}"],
         &["find", "s*"],
-        &["tree", "s*"],
         &["ls", "src/a[1]"],
     ] {
         let literal = [&args[..1], &["--literal"], &args[1..]].concat();
         let lines = fails(path, &literal);
         assert!(lines.len() == 1 && lines[0].contains("check the path"), "{args:?}: {lines:?}");
     }
+    // As tree(1), it shows the path above the error.
+    let shown = kvfs(path, &["tree", "--store", STORE, "--literal", "s*"]);
+    assert!(!shown.status.success() && !text(&shown).contains("src"), "{shown:?}");
     assert_eq!(run(path, &["find", "--json"]), before);
     // A name that is there has all its characters, a backslash too.
     fs::write(path.join("odd"), "odd").unwrap();
