@@ -1,11 +1,8 @@
 //! Lets the applies of others wait for a change that is being planned.
 
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::{hint, ptr};
-
-/// How often it is looked whether the gate is open before the thread sleeps: for about 30 microseconds.
-const MAX_SPINS: u32 = 500;
 
 /// The gate before the applies of a store: see [`SyncStore::exclusively`](crate::SyncStore::exclusively).
 ///
@@ -30,15 +27,7 @@ impl Gate {
 
     #[cold]
     fn wait(&self) {
-        if self.is_mine() {
-            return;
-        }
-        // A change in memory takes less time than to sleep and be woken.
-        let mut spins = 0..MAX_SPINS;
-        while self.holder.load(Ordering::Relaxed) != 0 && spins.next().is_some() {
-            hint::spin_loop();
-        }
-        if self.holder.load(Ordering::Relaxed) != 0 {
+        if !self.is_mine() {
             drop(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }

@@ -152,9 +152,12 @@ impl Known {
     fn add_waiting(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         if let Some(set) = self.layers.first().and_then(|top| top.set) {
-            let mut adds = waiting
-                .iter()
-                .map(|hash| self.marks.add(*hash, set) || self.make_room() && self.marks.add(*hash, set));
+            let mut adds = waiting.iter().map(|hash| {
+                self.marks.add(*hash, set) || {
+                    self.make_room();
+                    self.marks.add(*hash, set)
+                }
+            });
             if !adds.all(|is_added| is_added) {
                 self.forget(0);
             }
@@ -215,17 +218,14 @@ impl Known {
     }
 
     /// Forgets the records of the lowest layers until there is room for many more: each record that is noted
-    /// is so moved a few times at most. Returns whether there is.
-    fn make_room(&mut self) -> bool {
-        let mut has_forgotten = false;
+    /// is so moved a few times at most.
+    fn make_room(&mut self) {
         while !self.marks.has_room() {
             let Some(lowest) = self.layers.iter().skip(1).rposition(|layer| layer.set.is_some()) else {
-                break;
+                return;
             };
             self.forget(1 + lowest);
-            has_forgotten = true;
         }
-        has_forgotten
     }
 
     /// Forgets which records a layer has: it may have any.

@@ -3,6 +3,8 @@
 //! This is all that a sealed store knows of what lies in it: the keys of `FORMAT.md`. Any other key
 //! works too and stays as it is.
 
+use kvfs_contract::successor;
+
 /// The key of the store's header. A store that has it is sealed.
 pub const STORE_HEADER_KEY: &[u8] = b"\x00kvfs-sealed";
 
@@ -59,22 +61,10 @@ pub(crate) fn stored(key: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// Returns the first key behind all that begin with `group`; an empty one if there is none.
-pub(crate) fn behind(group: &[u8]) -> Vec<u8> {
-    let mut end = group.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            break;
-        }
-    }
-    end
-}
-
 /// Returns the range in which the stored keys of a prefix lie. Keys with the empty prefix do not
 /// lie together: the range is that of some of them.
 pub(crate) fn stored_range(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let end = match &behind(prefix)[..] {
+    let end = match &successor(prefix)[..] {
         _ if prefix.is_empty() => stored(&[1]),
         [] => ENTRIES_END.to_vec(),
         end => stored(end),
@@ -140,7 +130,7 @@ mod tests {
             b"\x01v\x11\xff\xff\xff\xff\xff\xff\xff\xff",
             b"\xff\x11\xff",
         ] {
-            let behind = behind(group);
+            let behind = successor(group);
             assert!([group, &[0xff; 300]].concat() < behind && group < &behind[..]);
         }
     }

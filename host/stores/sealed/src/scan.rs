@@ -6,11 +6,10 @@
 //! that fills a page by itself is read to its end, and the first names in order are picked.
 
 use crate::keys::Ring;
-use crate::layout::{ENTRIES_END, behind, split, stored};
+use crate::layout::{ENTRIES_END, split, stored};
 use crate::listing::{Moment, Names};
 use crate::store::{SealedStore, lock, prefixes};
-use kvfs_contract::AsyncKvStore;
-use kvfs_contract::{Entry, StoreError};
+use kvfs_contract::{AsyncKvStore, Entry, StoreError, successor};
 use std::collections::BTreeMap;
 
 /// Entries and bytes of a page of a directory, however few the caller asks for.
@@ -108,7 +107,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         };
         let below_end = match (end, split(end)) {
             ([], _) => ENTRIES_END.to_vec(),
-            (_, Some((group, _))) => stored(&behind(group)),
+            (_, Some((group, _))) => stored(&successor(group)),
             (_, None) => stored(end),
         };
         let mut from = start.to_vec();
@@ -120,7 +119,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                 match self.list_known(group, (&from, end), &mut page).await? {
                     Known::Full => break,
                     Known::End => {
-                        from = behind(group);
+                        from = successor(group);
                         continue;
                     }
                     Known::Lost(next) => from = next,
@@ -179,7 +178,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
                     if self.list_all(&group, (found, since), (&from, end), &mut page).await? {
                         break 'pages;
                     }
-                    from = behind(&group);
+                    from = successor(&group);
                     continue 'pages;
                 }
             }
@@ -222,7 +221,7 @@ impl<C: AsyncKvStore> SealedStore<C> {
         let ring = self.ring_of(&found).await?;
         let mut picked = Picked { entries: BTreeMap::new(), bytes: 0, cut: None };
         let mut names = Names::new();
-        let end = stored(&behind(group));
+        let end = stored(&successor(group));
         while let Some(last) = found.last() {
             let next = [last.key.as_ref(), b"\0"].concat();
             for entry in &found {
